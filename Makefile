@@ -1,0 +1,38 @@
+# make run · make test · make lab: each sets up what it needs by itself. `make` alone lists them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+endif
+READY := .venv/.ready
+
+.PHONY: help run lab test accept
+
+help:
+	@echo "make run     execute the four notebooks and draw figures/"
+	@echo "make lab     open JupyterLab on the notebooks"
+	@echo "make test    run the unit tests, and the notebooks as tests"
+	@echo "make accept  execute the notebooks and keep their new outputs in notebooks/"
+
+run: $(READY)
+	@$(BIN)/python notebooks/run.py
+
+lab: $(READY)
+	$(BIN)/python -m jupyterlab --notebook-dir=notebooks
+
+test: $(READY)
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m pytest
+
+accept: $(READY)
+	@$(BIN)/python notebooks/run.py --in-place
+
+# PIP_FIND_LINKS is emptied so that no stray build of torch can take the place of the one that torchvision was built for.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[test]'
+	@$(BIN)/python -c 'import torchvision' || { echo "torch and torchvision do not fit together: delete .venv and run make again."; exit 1; }
+	@touch $(READY)

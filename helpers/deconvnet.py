@@ -1,0 +1,275 @@
+"""The deconvnet of Zeiler & Fergus (2013): feature maps back in pixels.
+
+Up: `DeconvNet.record` runs a chain of layers and notes what the way back needs. Down: `DeconvNet.project` takes one
+feature map at a time and undoes the layers in reverse, each by its own step: `unpool`, `rectify`, `filter_back`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# In eval mode these hand their input on as it is.
+_IDENTITY = (nn.Identity, nn.Dropout, nn.Dropout2d)
+
+
+def unpool(signal: Tensor, switches: Tensor, size: Sequence[int]) -> Tensor:
+    """Put each value back where its switch says the maximum stood; all else is zero.
+
+    Where pooling windows overlap, one position can win several of them: the values add up. (`torch.nn.MaxUnpool2d`
+    keeps only one of them.)
+
+    Args:
+        signal: `(..., h, w)`, one value a pooling window.
+        switches: `(..., h, w)`, int64, broadcast to `signal`: positions counted row by row through the `(H, W)` plane,
+            as `torch.nn.MaxPool2d(return_indices=True)` gives them.
+        size: `(H, W)` before pooling.
+
+    Returns:
+        `(..., H, W)`.
+
+    Source: Zeiler & Fergus (2013), section 2.1, "Unpooling".
+    """
+    height, width = size
+    planes = signal.new_zeros(*signal.shape[:-2], height * width)
+    planes.scatter_add_(-1, switches.expand_as(signal).flatten(-2), signal.flatten(-2))
+    return planes.unflatten(-1, (height, width))
+
+
+def rectify(signal: Tensor) -> Tensor:
+    """`max(signal, 0)`, for any shape. Source: Zeiler & Fergus (2013), section 2.1, "Rectification"."""
+    return signal.clamp(min=0)
+
+
+def filter_back(signal: Tensor, conv: nn.Conv2d, size: Sequence[int]) -> Tensor:
+    """The transposed convolution: each filter flipped vertically and horizontally, input and output channels exchanged.
+
+    The bias is not used: what it added carries no trace of the image.
+
+    Args:
+        signal: `(N, conv.out_channels, h, w)`.
+        conv: the layer that was applied on the way up.
+        size: `(H, W)` of what `conv` was applied to. Rows that its stride never reached come back as zeros.
+
+    Returns:
+        `(N, conv.in_channels, H, W)`.
+
+    Source: Zeiler & Fergus (2013), section 2.1, "Filtering".
+    """
+    padding = _padding(conv)
+    reached = [
+        (signal.shape[-2 + i] - 1) * conv.stride[i] - 2 * padding[i] + conv.dilation[i] * (conv.kernel_size[i] - 1) + 1
+        for i in (0, 1)
+    ]
+    return F.conv_transpose2d(
+        signal,
+        conv.weight,
+        stride=conv.stride,
+        padding=padding,
+        output_padding=[size[i] - reached[i] for i in (0, 1)],
+        groups=conv.groups,
+        dilation=conv.dilation,
+    )
+
+
+# What the way back does at a ReLU, and the one place where the three methods differ: `(signal, activation) -> signal`.
+RULES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    # Zeiler & Fergus (2013), section 2.1
+    "deconvnet": lambda signal, activation: rectify(signal),
+    # Simonyan, Vedaldi & Zisserman (2013), arXiv:1312.6034, section 4
+    "gradient": lambda signal, activation: torch.where(activation > 0, signal, 0),
+    # Springenberg et al. (2014), arXiv:1412.6806, section 3.4
+    "guided": lambda signal, activation: torch.where(activation > 0, rectify(signal), 0),
+}
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one forward pass leaves for the way back.
+
+    Attributes:
+        features: the chain that was run.
+        images: `(N, C, H, W)`, its input.
+        activations: the output of each layer by its name, in order, `(N, C, h, w)`.
+        switches: for each max pooling by its name, `(N, C, h, w)`, int64: where in the plane before pooling each
+            maximum stood, counted row by row.
+    """
+
+    features: nn.Sequential
+    images: Tensor
+    activations: Mapping[str, Tensor]
+    switches: Mapping[str, Tensor]
+
+
+class DeconvNet:
+    """Maps the feature maps of a chain of layers back to pixels.
+
+    The chain is not copied: if its weights change, record again.
+
+    Args:
+        features: a Sequential of `Conv2d`, `ReLU` and `MaxPool2d`, in eval mode, and of layers that then do nothing
+            (`Dropout`, `Identity`). Layers without names have their indices as names: `"0"`, `"1"`, …
+        rule: what happens at a ReLU on the way back: `"deconvnet"`, `"gradient"` or `"guided"`.
+
+    Raises:
+        TypeError: a layer is none of these.
+        ValueError: the rule is unknown, or a layer has settings that can't be reversed.
+
+    Source: Zeiler & Fergus (2013), "Visualizing and Understanding Convolutional Networks", arXiv:1311.2901,
+        section 2.1.
+    """
+
+    def __init__(self, features: nn.Sequential, rule: str = "deconvnet") -> None:
+        if rule not in RULES:
+            raise ValueError(f"rule {rule!r} is not known; choose one of {', '.join(RULES)}")
+        if not isinstance(features, nn.Sequential):
+            raise TypeError(
+                f"features is a {type(features).__name__}; a DeconvNet needs a Sequential, such as model.features"
+            )
+        self.features = features
+        self.rule = rule
+        # named_children would pass over a layer that stands in the chain twice.
+        self.layers = {
+            name: layer for name, layer in features.named_modules(remove_duplicate=False) if name and "." not in name
+        }
+        for position, (name, layer) in enumerate(self.layers.items()):
+            _check_reversible(layer, f"layer {position} ({name!r}, {type(layer).__name__})")
+
+    @torch.no_grad()
+    def record(self, images: Tensor) -> Trace:
+        """Run `images` `(N, C, H, W)` through the chain and keep what the way back needs.
+
+        Raises:
+            TypeError: `images` is not a tensor of the chain's dtype.
+            ValueError: `images` has a shape or values that the chain can't take, or the chain is in train mode.
+        """
+        self._check_images(images)
+        activations, switches = {}, {}
+        signal = images
+        for name, layer in self.layers.items():
+            match layer:
+                case nn.Conv2d():
+                    signal = layer(signal)
+                case nn.ReLU():
+                    # Not layer(signal): with inplace=True that would write over the activation before it.
+                    signal = F.relu(signal)
+                case nn.MaxPool2d():
+                    signal, switches[name] = F.max_pool2d(
+                        signal,
+                        layer.kernel_size,
+                        layer.stride,
+                        layer.padding,
+                        layer.dilation,
+                        layer.ceil_mode,
+                        return_indices=True,
+                    )
+            activations[name] = signal
+        return Trace(self.features, images, activations, switches)
+
+    @torch.no_grad()
+    def project(self, trace: Trace, layer: str, channels: Sequence[int] | None = None, select: str = "map") -> Tensor:
+        """Each chosen feature map of `layer`, alone, back in pixels.
+
+        All other maps of that layer are set to zero, once, at the top; on the way down nothing is.
+
+        Args:
+            trace: what `record` returned for the images.
+            layer: the name of the layer whose output is projected.
+            channels: the feature maps, K of them; None for all.
+            select: `"map"` projects the whole map, `"peak"` only its strongest activation, as in the paper's figure 2.
+
+        Returns:
+            `(N, K, C, H, W)`, in the units of the images, signed.
+
+        Raises:
+            ValueError: the trace is of another chain, or the layer, a channel or `select` does not exist.
+        """
+        self._check_trace(trace, layer)
+        signal = _alone(trace.activations[layer], channels, select)
+        names = list(self.layers)
+        for position in reversed(range(names.index(layer) + 1)):
+            below = trace.activations[names[position - 1]] if position > 0 else trace.images
+            signal = self._step_back(signal, trace, names[position], below.shape[-2:])
+        return signal
+
+    def _step_back(self, signal: Tensor, trace: Trace, name: str, size: Sequence[int]) -> Tensor:
+        """Undo the layer `name`: `(N, K, C, h, w)` above it to `(N, K, C', H, W)` below, where `size` is `(H, W)`."""
+        match self.layers[name]:
+            case nn.MaxPool2d():
+                return unpool(signal, trace.switches[name][:, None], size)
+            case nn.ReLU():
+                return RULES[self.rule](signal, trace.activations[name][:, None])
+            case nn.Conv2d() as conv:
+                return filter_back(signal.flatten(0, 1), conv, size).unflatten(0, signal.shape[:2])
+        return signal
+
+    def _check_images(self, images: Tensor) -> None:
+        if self.features.training:
+            raise ValueError("the chain is in train mode; call model.eval() before record")
+        weights = next(self.features.parameters(), None)
+        if not isinstance(images, Tensor) or not images.is_floating_point():
+            given = f"{images.dtype}" if isinstance(images, Tensor) else type(images).__name__
+            raise TypeError(f"images are {given}; record needs a tensor of floating-point pixels")
+        if images.dim() != 4 or 0 in images.shape:
+            raise ValueError(
+                f"images have the shape {tuple(images.shape)}; record needs (N, C, H, W), with none of them 0"
+            )
+        if not images.isfinite().all():
+            raise ValueError("images hold NaN or infinity; record needs finite pixels")
+        if weights is None:
+            return
+        if images.dtype != weights.dtype:
+            raise TypeError(f"images are {images.dtype}, the weights {weights.dtype}; record needs both to be the same")
+        if images.device != weights.device:
+            raise ValueError(f"images are on {images.device}, the weights on {weights.device}; move one to the other")
+        first = next(layer for layer in self.layers.values() if isinstance(layer, nn.Conv2d))
+        if images.shape[1] != first.in_channels:
+            raise ValueError(f"images have {images.shape[1]} channels; this chain takes {first.in_channels}")
+
+    def _check_trace(self, trace: Trace, layer: str) -> None:
+        if trace.features is not self.features:
+            raise ValueError("the trace was recorded with another network; record the images with this one")
+        if layer not in self.layers:
+            raise ValueError(f"layer {layer!r} is not in this network; it has {', '.join(self.layers)}")
+
+
+def _alone(activation: Tensor, channels: Sequence[int] | None, select: str) -> Tensor:
+    """K copies of `activation` `(N, C, h, w)`, each with all but one channel set to zero: `(N, K, C, h, w)`."""
+    count = activation.shape[1]
+    channels = list(range(count) if channels is None else channels)
+    for channel in channels:
+        if isinstance(channel, bool) or not isinstance(channel, int) or not 0 <= channel < count:
+            raise ValueError(f"channel {channel!r} does not exist; this layer has the feature maps 0 to {count - 1}")
+    maps = activation[:, channels]
+    if select == "peak":
+        flat = maps.flatten(-2)
+        peak = flat.argmax(dim=-1, keepdim=True)
+        maps = torch.zeros_like(flat).scatter(-1, peak, flat.gather(-1, peak)).view_as(maps)
+    elif select != "map":
+        raise ValueError(f"select is {select!r}; it must be 'map' or 'peak'")
+    alone = activation.new_zeros(len(activation), len(channels), *activation.shape[1:])
+    alone[:, range(len(channels)), channels] = maps
+    return alone
+
+
+def _check_reversible(layer: nn.Module, where: str) -> None:
+    if not isinstance(layer, (nn.Conv2d, nn.ReLU, nn.MaxPool2d, *_IDENTITY)):
+        raise TypeError(f"{where} can't be reversed; a DeconvNet takes Conv2d, ReLU, MaxPool2d, Dropout and Identity")
+    if isinstance(layer, nn.Conv2d):
+        if layer.padding_mode != "zeros":
+            raise ValueError(f"{where} pads with {layer.padding_mode!r}; only padding with zeros can be reversed")
+        _padding(layer, where)
+
+
+def _padding(conv: nn.Conv2d, where: str = "this layer") -> tuple[int, int]:
+    """The rows and columns of zeros on each side, also where PyTorch lets one write `"same"` or `"valid"`."""
+    if conv.padding == "valid":
+        return (0, 0)
+    if conv.padding == "same":
+        total = [conv.dilation[i] * (conv.kernel_size[i] - 1) for i in (0, 1)]
+        if total[0] % 2 or total[1] % 2:
+            raise ValueError(f"{where} pads more on one side than on the other; use an odd kernel size")
+        return (total[0] // 2, total[1] // 2)
+    return conv.padding

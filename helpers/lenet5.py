@@ -1,0 +1,96 @@
+"""LeNet-5, and the weights that ship with this project."""
+
+import io
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from helpers.files import write_atomically
+
+WEIGHTS = Path(__file__).resolve().parent / "weights"
+_SHIPPED = "lenet5"
+
+
+class LeNet5(nn.Module):
+    """A convolutional network for 28×28 digits: two feature layers, three linear ones, 61,706 parameters.
+
+    `features` maps images `(N, 1, 28, 28)` to 16 feature maps `(N, 16, 5, 5)`, `classifier` maps those to
+    log-probabilities `(N, 10)`. Both are chains whose layers have names: `model.features.conv1.weight` is
+    `(6, 1, 5, 5)`.
+
+    Source: LeCun, Bottou, Bengio & Haffner (1998), section II.B; with ReLU, max pooling and log-softmax in the place of
+    the original's squashing functions, subsampling and radial basis functions, and with every second-layer filter
+    reading all 6 maps.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            OrderedDict(
+                conv1=nn.Conv2d(1, 6, kernel_size=5, padding=2),
+                relu1=nn.ReLU(),
+                pool1=nn.MaxPool2d(kernel_size=2, stride=2),
+                conv2=nn.Conv2d(6, 16, kernel_size=5),
+                relu2=nn.ReLU(),
+                pool2=nn.MaxPool2d(kernel_size=2, stride=2),
+            )
+        )
+        self.classifier = nn.Sequential(
+            OrderedDict(
+                flatten=nn.Flatten(),
+                linear1=nn.Linear(400, 120),
+                relu3=nn.ReLU(),
+                linear2=nn.Linear(120, 84),
+                relu4=nn.ReLU(),
+                linear3=nn.Linear(84, 10),
+                log_softmax=nn.LogSoftmax(dim=1),
+            )
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Log-probabilities `(N, 10)` of `images` `(N, 1, 28, 28)`."""
+        return self.classifier(self.features(images))
+
+
+def load_lenet5(name: str = _SHIPPED, folder: Path = WEIGHTS) -> LeNet5:
+    """A trained LeNet-5 in eval mode, on the CPU.
+
+    Args:
+        name: `"lenet5"` for the weights that ship with the project, `"my_lenet5"` for those that notebook 01 saves.
+        folder: where the file `name.pt` lies.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, holds more than tensors, or holds those of another network.
+    """
+    path = Path(folder) / f"{name}.pt"
+    if not path.is_file():
+        raise FileNotFoundError(f"there are no weights at {path}; run notebook 01, which trains and saves 'my_lenet5'")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError, OSError) as error:
+        raise ValueError(f"{path} is damaged, or is no file of weights that torch.load trusts: {error}") from error
+    model = LeNet5()
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"{path} does not hold the weights of a LeNet-5: {error}") from error
+    return model.eval()
+
+
+def save_lenet5(model: LeNet5, name: str = "my_lenet5", folder: Path = WEIGHTS) -> Path:
+    """Write the weights of `model` to `folder/name.pt`, whole or not at all, and return that path.
+
+    Raises:
+        ValueError: `name` is that of the shipped weights, which are never written over.
+    """
+    if name == _SHIPPED:
+        raise ValueError(f"{name!r} is the name of the shipped weights; choose another, such as 'my_lenet5'")
+    content = io.BytesIO()
+    torch.save(model.state_dict(), content)
+    path = Path(folder) / f"{name}.pt"
+    write_atomically(path, content.getvalue())
+    return path

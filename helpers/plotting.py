@@ -1,0 +1,248 @@
+"""Tensors in, matplotlib figures out. Knows no model.
+
+Every picture follows the same rules. Ink is grey, 0 black and 1 white. What is signed is drawn from blue through grey,
+which is exactly zero, to yellow; as the map grows lighter from end to end, it keeps its meaning in a greyscale print.
+All signed panels of a figure share one symmetric scale, and all activations one that starts at zero: both are shown.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from IPython.display import Image, display
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
+from torch import Tensor
+
+from helpers.files import write_atomically
+
+FIGURES = Path(__file__).resolve().parents[1] / "figures"
+
+WIDTH = 9.0  # inches: about the width of a notebook
+DPI = 150
+BLUE, GREY, YELLOW = "#0a2f8a", "#949494", "#ffee58"
+SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, GREY, YELLOW])
+_COLOURS = {"ink": "gray", "signed": SIGNED, "activation": "inferno"}
+_STYLE = {"font.size": 9, "axes.titlesize": 9, "figure.titlesize": 12, "figure.dpi": DPI, "figure.figsize": (WIDTH, 3)}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small picture: `pixels` `(H, W)`, what stands above it, and what its values are.
+
+    Attributes:
+        kind: `"ink"` for images from 0 to 1, `"signed"` for weights and reconstructions, `"activation"` for what is
+            zero or more.
+        dots: positions `(2, K)`, rows and columns, to be marked on the picture.
+    """
+
+    pixels: Tensor
+    label: str = ""
+    kind: Literal["ink", "signed", "activation"] = "ink"
+    dots: Tensor | None = None
+
+
+def panels(
+    rows: Sequence[Sequence[Panel | None]],
+    title: str,
+    *,
+    row_labels: Sequence[str] = (),
+    limit: float | None = None,
+    width: float = WIDTH,
+) -> Figure:
+    """Rows of small pictures, with one scale for each kind of value in them.
+
+    Args:
+        rows: the panels; None leaves a place free.
+        title: what to see.
+        row_labels: what stands to the left of each row.
+        limit: the end of the signed scale. Without it, 99.5 % of all signed pixels lie within; the pointed ends of the
+            colour bar say that a few lie beyond.
+        width: inches.
+    """
+    columns = max(len(row) for row in rows)
+    drawn = [panel for row in rows for panel in row if panel is not None]
+    norms = {"ink": Normalize(0, 1)}
+    bars = []
+    for kind, name in (("signed", "signed value"), ("activation", "activation")):
+        values = [panel.pixels.abs().flatten() for panel in drawn if panel.kind == kind]
+        if values:
+            magnitudes = torch.cat(values)
+            if kind == "signed":
+                end = limit or float(magnitudes.quantile(0.995)) or float(magnitudes.max()) or 1.0
+            else:
+                end = float(magnitudes.max()) or 1.0
+            norms[kind] = Normalize(-end if kind == "signed" else 0, end)
+            bars.append((kind, name, "both" if kind == "signed" and float(magnitudes.max()) > end else "neither"))
+    with plt.rc_context(_STYLE):
+        cell = (width - 0.7 * len(bars) - (0.9 if row_labels else 0)) / columns
+        text = 0.19 * max(1, *(panel.label.count("\n") + 1 for panel in drawn)) if any(p.label for p in drawn) else 0.05
+        lines = title.count("\n") + 1
+        figure = plt.figure(figsize=(width, len(rows) * (cell + text) + 0.25 * lines + 0.2), layout="constrained")
+        figure.suptitle(title)
+        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.03, wspace=0.02, hspace=0.0)
+        axes = figure.subplots(len(rows), columns, squeeze=False)
+        for place in axes.flat:
+            place.set_axis_off()
+        for i, row in enumerate(rows):
+            for place, panel in zip(axes[i], row, strict=False):
+                if panel is not None:
+                    _draw(place, panel, norms[panel.kind])
+            if row_labels:
+                axes[i, 0].text(-0.12, 0.5, row_labels[i], transform=axes[i, 0].transAxes, ha="right", va="center")
+        for kind, name, extend in bars:
+            mappable = ScalarMappable(norms[kind], _COLOURS[kind])
+            figure.colorbar(mappable, ax=axes, label=name, aspect=30, fraction=0.04, pad=0.01, extend=extend)
+    return figure
+
+
+def _draw(axes: Axes, panel: Panel, norm: Normalize) -> None:
+    axes.imshow(panel.pixels, cmap=_COLOURS[panel.kind], norm=norm, interpolation="nearest")
+    axes.set_title(panel.label, pad=3)
+    if panel.dots is not None:
+        axes.scatter(panel.dots[1], panel.dots[0], s=9, c="white", edgecolors="black", linewidths=0.5)
+
+
+def map_grid(image: Tensor, maps: Tensor, title: str, columns: int = 6) -> Figure:
+    """An image `(H, W)` beside the reconstructions `(K, H, W)` of its K feature maps, on one shared scale."""
+    cells = [Panel(image, "input"), *(Panel(one, f"map {k}", "signed") for k, one in enumerate(maps))]
+    return panels([cells[i : i + columns] for i in range(0, len(cells), columns)], title)
+
+
+def number_tables(
+    tables: Sequence[tuple[str, Tensor]], title: str, marked: Sequence[Tensor | None] | None = None
+) -> Figure:
+    """Small matrices side by side, as numbers, all with cells of one size.
+
+    Args:
+        tables: label and values `(H, W)` of each.
+        title: what to see.
+        marked: for each table, None or a `(H, W)` mask of the cells to be coloured.
+    """
+    gap = 1.2
+    columns = sum(values.shape[1] + gap for _, values in tables) - gap
+    rows = max(values.shape[0] for _, values in tables)
+    cell = min(0.42, WIDTH / (columns + 1))
+    with plt.rc_context(_STYLE):
+        figure, axes = plt.subplots(figsize=(WIDTH, (rows + 1) * cell + 0.4), layout="constrained")
+        figure.suptitle(title)
+        axes.set_axis_off()
+        margin = (WIDTH / cell - columns) / 2
+        axes.set(xlim=(-margin, columns + margin), ylim=(rows + 0.1, -0.9), aspect="equal")
+        left = 0.0
+        for k, (label, values) in enumerate(tables):
+            mask = values.new_zeros(values.shape) if marked is None or marked[k] is None else marked[k]
+            axes.text(left + values.shape[1] / 2, -0.25, label, ha="center", va="bottom")
+            for row, column in np.ndindex(*values.shape):
+                on = bool(mask[row, column])
+                corner = (left + column, row)
+                axes.add_patch(Rectangle(corner, 1, 1, facecolor=YELLOW if on else "white", edgecolor="black", lw=0.8))
+                value = f"{float(values[row, column]):g}".replace("-", "−")
+                middle = (left + column + 0.5, row + 0.5)
+                axes.text(*middle, value, ha="center", va="center", weight="bold" if on else None)
+            left += values.shape[1] + gap
+    return figure
+
+
+def architecture(stages: Sequence[tuple[str, Sequence[int]]], title: str) -> Figure:
+    """A network as a row of boxes.
+
+    Args:
+        stages: for each tensor on the way, the operation that leads to it and its shape: `(C, H, W)` or `(n,)`.
+        title: what to see.
+    """
+    box = {"edgecolor": "black", "linewidth": 0.8}
+    with plt.rc_context(_STYLE):
+        figure, axes = plt.subplots(figsize=(WIDTH, 2.7), layout="constrained")
+        figure.suptitle(title)
+        axes.set_axis_off()
+        left, previous = 0.0, None
+        for operation, shape in stages:
+            if len(shape) == 3:
+                count, side, shift = shape[0], shape[1] / 28 * 3, 0.075
+                for k in reversed(range(count)):
+                    corner = (left + k * shift, k * shift - (side + count * shift) / 2)
+                    axes.add_patch(Rectangle(corner, side, side, facecolor="white", **box))
+                right = left + side + (count - 1) * shift
+                size = f"{count} map{'s' if count > 1 else ''}\n{shape[1]}×{shape[2]}"
+            else:
+                height = shape[0] / 120 * 3
+                axes.add_patch(Rectangle((left, -height / 2), 0.25, height, facecolor=GREY, **box))
+                right, size = left + 0.25, f"{shape[0]}"
+            axes.text((left + right) / 2, -1.95, size, ha="center", va="top")
+            if previous is not None:
+                arrow = FancyArrowPatch((previous, 0), (left, 0), arrowstyle="-|>", mutation_scale=9, color="black")
+                axes.add_patch(arrow)
+                axes.text((previous + left) / 2, 1.85, operation, ha="center", va="bottom")
+            previous, left = right, right + 1.75
+        axes.set(xlim=(-0.2, right + 0.2), ylim=(-3.1, 2.9), aspect="equal")
+    return figure
+
+
+def learning_curves(losses: Sequence[float], accuracies: Sequence[float], title: str, window: int = 20) -> Figure:
+    """The loss a step, averaged over `window` steps, and the test accuracy after each epoch, in percent."""
+    with plt.rc_context(_STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3), layout="constrained")
+        figure.suptitle(title)
+        smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
+        left.semilogy(np.arange(window, len(losses) + 1), smooth, color="black", linewidth=1)
+        left.set(xlabel="step", ylabel=f"training loss (mean of {window} steps)")
+        right.plot(range(1, len(accuracies) + 1), [100 * a for a in accuracies], "o-", color="black")
+        right.set(xlabel="epoch", ylabel="test accuracy (%)", xticks=range(1, len(accuracies) + 1))
+        for axes in (left, right):
+            axes.grid(alpha=0.3)
+            axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def confusion_matrix(counts: Tensor, title: str) -> Figure:
+    """`counts` `(10, 10)`: rows are labels, columns predictions. The diagonal stays pale, so that mistakes stand out."""
+    with plt.rc_context(_STYLE):
+        figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
+        figure.suptitle(title)
+        mistakes = counts.clone().fill_diagonal_(0)
+        axes.imshow(mistakes, cmap="Greys", vmin=0, vmax=2 * max(1, int(mistakes.max())))
+        for row in range(len(counts)):
+            for column in range(len(counts)):
+                colour = "0.45" if row == column else "black"
+                axes.text(column, row, int(counts[row, column]), ha="center", va="center", color=colour, size=8)
+        axes.set(xlabel="predicted digit", ylabel="true digit", xticks=range(10), yticks=range(10))
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def show(figure: Figure, alt: str, name: str | None = None) -> None:
+    """Display `figure` with the alternative text `alt`, close it, and keep it as `figures/name.png`.
+
+    A file that already shows the same picture is left alone, as another processor may round a colour differently.
+
+    Raises:
+        OSError: the file can't be written; an older one stays.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=DPI, metadata={"Software": None})
+    plt.close(figure)
+    png = buffer.getvalue()
+    if name is not None:
+        path = FIGURES / f"{name}.png"
+        if not (path.exists() and _look_alike(path.read_bytes(), png)):
+            write_atomically(path, png)
+    width = round(100 * figure.get_figwidth())
+    display(Image(png, format="png", width=width, alt=alt))
+
+
+def _look_alike(one: bytes, other: bytes, tolerance: float = 8 / 255) -> bool:
+    """Whether two PNG files have the same size and no pixel differs by more than the eye can see."""
+    try:
+        a, b = plt.imread(io.BytesIO(one)), plt.imread(io.BytesIO(other))
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return a.shape == b.shape and float(np.abs(a - b).max()) <= tolerance
