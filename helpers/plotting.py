@@ -72,7 +72,7 @@ def panels(
     drawn = [panel for row in rows for panel in row if panel is not None]
     norms = {"ink": Normalize(0, 1)}
     bars = []
-    for kind, name in (("signed", "signed value"), ("activation", "activation")):
+    for kind, name in (("signed", "value (grey is 0)"), ("activation", "activation")):
         values = [panel.pixels.abs().flatten() for panel in drawn if panel.kind == kind]
         if values:
             magnitudes = torch.cat(values)
@@ -100,7 +100,7 @@ def panels(
                 axes[i, 0].text(-0.12, 0.5, row_labels[i], transform=axes[i, 0].transAxes, ha="right", va="center")
         for kind, name, extend in bars:
             mappable = ScalarMappable(norms[kind], _COLOURS[kind])
-            figure.colorbar(mappable, ax=axes, label=name, aspect=30, fraction=0.04, pad=0.01, extend=extend)
+            figure.colorbar(mappable, ax=axes, label=name, aspect=30, fraction=0.04, pad=0.02, extend=extend)
     return figure
 
 
@@ -204,7 +204,7 @@ def learning_curves(losses: Sequence[float], accuracies: Sequence[float], title:
 
 
 def confusion_matrix(counts: Tensor, title: str) -> Figure:
-    """`counts` `(10, 10)`: rows are labels, columns predictions. The diagonal stays pale, so that mistakes stand out."""
+    """`counts` `(10, 10)`: rows are labels, columns predictions. The diagonal is pale: mistakes stand out."""
     with plt.rc_context(_STYLE):
         figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
         figure.suptitle(title)

@@ -1,6 +1,7 @@
 """Execute the notebooks in order, with a progress bar, and say which figures they drew.
 
-The executed copies go to build/notebooks/; with --in-place they take the place of the notebooks themselves.
+The executed copies go to build/notebooks/; with --in-place they take the place of the notebooks
+themselves.
 """
 
 import argparse
@@ -34,6 +35,9 @@ def execute(path: Path) -> nbformat.NotebookNode:
                 kernel_name="python3",
                 resources={"metadata": {"path": elsewhere}},
                 coalesce_streams=True,
+                extra_arguments=[
+                    "--log-level=ERROR"
+                ],  # a kernel warns about its transport as it starts
                 on_cell_executed=lambda **_: bar.update(),
             ).execute()
     for cell in notebook.cells:
@@ -44,7 +48,9 @@ def execute(path: Path) -> nbformat.NotebookNode:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--in-place", action="store_true", help="replace the notebooks by their executed copies")
+    parser.add_argument(
+        "--in-place", action="store_true", help="replace the notebooks by their executed copies"
+    )
     target = NOTEBOOKS if parser.parse_args().in_place else BUILD
     target.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
@@ -57,7 +63,9 @@ def main() -> None:
         write_atomically(target / path.name, (nbformat.writes(executed) + "\n").encode())
     figures = sorted(FIGURES.glob("*.png"))
     seconds = time.perf_counter() - start
-    print(f"\n{len(paths)} notebooks executed in {seconds:.0f} s; the copies with outputs are in {target}")
+    print(
+        f"\n{len(paths)} notebooks executed in {seconds:.0f} s; the executed copies are in {target}"
+    )
     print(f"{len(figures)} figures are in {FIGURES}:")
     for figure in figures:
         print(f"    {figure.name}")
