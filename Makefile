@@ -7,6 +7,9 @@ BIN := .venv/Scripts
 endif
 READY := .venv/.ready
 
+# Threads that wait for each other by spinning train up to twenty times slower when another program wants the cores too.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .PHONY: help run lab test accept
 
 help:
@@ -19,7 +22,7 @@ run: $(READY)
 	@$(BIN)/python notebooks/run.py
 
 lab: $(READY)
-	$(BIN)/python -m jupyterlab --notebook-dir=notebooks
+	$(BIN)/python -m jupyterlab --notebook-dir=. notebooks/01_build_and_train_lenet5.ipynb
 
 test: $(READY)
 	$(BIN)/python -m ruff check
@@ -29,7 +32,6 @@ test: $(READY)
 accept: $(READY)
 	@$(BIN)/python notebooks/run.py --in-place
 
-# PIP_FIND_LINKS is emptied so that no stray build of torch can take the place of the one that torchvision was built for.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
 	test -d .venv || $(PYTHON) -m venv .venv

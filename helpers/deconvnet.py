@@ -151,7 +151,11 @@ class DeconvNet:
         for name, layer in self.layers.items():
             match layer:
                 case nn.Conv2d():
-                    signal = layer(signal)
+                    try:
+                        signal = layer(signal)
+                    except RuntimeError as error:
+                        shape = tuple(images.shape)
+                        raise ValueError(f"images of the shape {shape} can't pass layer {name!r}: {error}") from error
                 case nn.ReLU():
                     # Not layer(signal): with inplace=True that would write over the activation before it.
                     signal = F.relu(signal)
@@ -184,6 +188,7 @@ class DeconvNet:
             `(N, K, C, H, W)`, in the units of the images, signed.
 
         Raises:
+            TypeError: `channels` is not a sequence of integers.
             ValueError: the trace is of another chain, or the layer, a channel or `select` does not exist.
         """
         self._check_trace(trace, layer)
@@ -238,11 +243,14 @@ class DeconvNet:
 def _alone(activation: Tensor, channels: Sequence[int] | None, select: str) -> Tensor:
     """K copies of `activation` `(N, C, h, w)`, each with all but one channel set to zero: `(N, K, C, h, w)`."""
     count = activation.shape[1]
-    channels = list(range(count) if channels is None else channels)
+    if channels is None:
+        channels = range(count)
+    elif not isinstance(channels, Sequence) or not all(type(channel) is int for channel in channels):
+        raise TypeError(f"channels is {channels!r}; project needs a sequence of integers, such as [3, 7]")
     for channel in channels:
-        if isinstance(channel, bool) or not isinstance(channel, int) or not 0 <= channel < count:
-            raise ValueError(f"channel {channel!r} does not exist; this layer has the feature maps 0 to {count - 1}")
-    maps = activation[:, channels]
+        if not 0 <= channel < count:
+            raise ValueError(f"channel {channel} does not exist; this layer has the feature maps 0 to {count - 1}")
+    maps = activation[:, list(channels)]
     if select == "peak":
         flat = maps.flatten(-2)
         peak = flat.argmax(dim=-1, keepdim=True)
@@ -250,7 +258,7 @@ def _alone(activation: Tensor, channels: Sequence[int] | None, select: str) -> T
     elif select != "map":
         raise ValueError(f"select is {select!r}; it must be 'map' or 'peak'")
     alone = activation.new_zeros(len(activation), len(channels), *activation.shape[1:])
-    alone[:, range(len(channels)), channels] = maps
+    alone[:, range(len(channels)), list(channels)] = maps
     return alone
 
 

@@ -1,9 +1,9 @@
 """LeNet-5, and the weights that ship with this project."""
 
 import io
-import pickle
 from collections import OrderedDict
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor, nn
@@ -70,13 +70,16 @@ def load_lenet5(name: str = _SHIPPED, folder: Path = WEIGHTS) -> LeNet5:
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights at {path}; run notebook 01, which trains and saves 'my_lenet5'")
     try:
+        # torch.load does not look at the checksums that torch.save has written.
+        if broken := ZipFile(path).testzip():
+            raise BadZipFile(f"bad checksum of {broken}")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, OSError) as error:
+    except Exception as error:  # damaged bytes lead torch.load to errors of many kinds
         raise ValueError(f"{path} is damaged, or is no file of weights that torch.load trusts: {error}") from error
     model = LeNet5()
     try:
         model.load_state_dict(state)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} does not hold the weights of a LeNet-5: {error}") from error
     return model.eval()
 
@@ -87,7 +90,7 @@ def save_lenet5(model: LeNet5, name: str = "my_lenet5", folder: Path = WEIGHTS) 
     Raises:
         ValueError: `name` is that of the shipped weights, which are never written over.
     """
-    if name == _SHIPPED:
+    if Path(name).name == _SHIPPED:
         raise ValueError(f"{name!r} is the name of the shipped weights; choose another, such as 'my_lenet5'")
     content = io.BytesIO()
     torch.save(model.state_dict(), content)

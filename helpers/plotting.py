@@ -29,7 +29,8 @@ FIGURES = Path(__file__).resolve().parents[1] / "figures"
 WIDTH = 9.0  # inches: about the width of a notebook
 DPI = 150
 BLUE, GREY, YELLOW = "#0a2f8a", "#949494", "#ffee58"
-SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, GREY, YELLOW])
+# An odd number of colours, so that one of them is the middle.
+SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, GREY, YELLOW], N=257)
 _COLOURS = {"ink": "gray", "signed": SIGNED, "activation": "inferno"}
 _STYLE = {"font.size": 9, "axes.titlesize": 9, "figure.titlesize": 12, "figure.dpi": DPI, "figure.figsize": (WIDTH, 3)}
 
@@ -56,7 +57,6 @@ def panels(
     *,
     row_labels: Sequence[str] = (),
     limit: float | None = None,
-    width: float = WIDTH,
 ) -> Figure:
     """Rows of small pictures, with one scale for each kind of value in them.
 
@@ -66,7 +66,6 @@ def panels(
         row_labels: what stands to the left of each row.
         limit: the end of the signed scale. Without it, 99.5 % of all signed pixels lie within; the pointed ends of the
             colour bar say that a few lie beyond.
-        width: inches.
     """
     columns = max(len(row) for row in rows)
     drawn = [panel for row in rows for panel in row if panel is not None]
@@ -83,10 +82,10 @@ def panels(
             norms[kind] = Normalize(-end if kind == "signed" else 0, end)
             bars.append((kind, name, "both" if kind == "signed" and float(magnitudes.max()) > end else "neither"))
     with plt.rc_context(_STYLE):
-        cell = (width - 0.7 * len(bars) - (0.9 if row_labels else 0)) / columns
+        cell = (WIDTH - 0.7 * len(bars) - (0.9 if row_labels else 0)) / columns
         text = 0.19 * max(1, *(panel.label.count("\n") + 1 for panel in drawn)) if any(p.label for p in drawn) else 0.05
         lines = title.count("\n") + 1
-        figure = plt.figure(figsize=(width, len(rows) * (cell + text) + 0.25 * lines + 0.2), layout="constrained")
+        figure = plt.figure(figsize=(WIDTH, len(rows) * (cell + text) + 0.25 * lines + 0.2), layout="constrained")
         figure.suptitle(title)
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.03, wspace=0.02, hspace=0.0)
         axes = figure.subplots(len(rows), columns, squeeze=False)
@@ -105,7 +104,7 @@ def panels(
 
 
 def _draw(axes: Axes, panel: Panel, norm: Normalize) -> None:
-    axes.imshow(panel.pixels, cmap=_COLOURS[panel.kind], norm=norm, interpolation="nearest")
+    axes.imshow(panel.pixels.numpy(), cmap=_COLOURS[panel.kind], norm=norm, interpolation="nearest")
     axes.set_title(panel.label, pad=3)
     if panel.dots is not None:
         axes.scatter(panel.dots[1], panel.dots[0], s=9, c="white", edgecolors="black", linewidths=0.5)

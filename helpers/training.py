@@ -46,7 +46,7 @@ def fit(
     if len(images) != len(labels) or len(images) == 0:
         raise ValueError(f"{len(images)} images and {len(labels)} labels; fit needs as many of each, and at least one")
     steps_an_epoch = -(-len(images) // batch_size)
-    optimizer = torch.optim.Adam(model.parameters())
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr, total_steps=epochs * steps_an_epoch)
     generator = torch.Generator().manual_seed(seed)
     history = History()

@@ -18,8 +18,8 @@ _SIDE = 224  # pixels on the screen: eight for each pixel of the image
 def explore_feature_maps(model: LeNet5, images: Tensor, digits: Sequence[int]) -> widgets.Widget:
     """A slider for the digit and one for the feature map: the image beside what that map saw in it.
 
-    Both layers' maps share one slider, 0 to 5 for the first layer and 6 to 21 for the second. Within a layer and a
-    digit all maps share one scale, the largest magnitude among them, so that a weak map looks weak.
+    Both layers' maps share one slider, 1.0 to 1.5 for the first layer and 2.0 to 2.15 for the second. All maps of a
+    layer share one scale for each digit, in which 99.5 % of their pixels lie, so that a weak map looks weak.
 
     Args:
         model: in eval mode.
@@ -33,25 +33,26 @@ def explore_feature_maps(model: LeNet5, images: Tensor, digits: Sequence[int]) -
         raise ValueError(f"{len(images)} images and {len(digits)} digits; the explorer needs one digit for each image")
     net = DeconvNet(model.features)
     trace = net.record(images)
-    layers = [(layer, net.project(trace, layer)[:, :, 0]) for layer in ("pool1", "pool2")]
-    places = [(layer, maps, k) for layer, maps in layers for k in range(maps.shape[1])]
+    layers = {layer: net.project(trace, f"pool{layer}")[:, :, 0] for layer in (1, 2)}
+    names = [(f"{layer}.{k}", (layer, k)) for layer, maps in layers.items() for k in range(maps.shape[1])]
 
     digit = widgets.SelectionSlider(description="digit", options=[(f"{d}", i) for i, d in enumerate(digits)])
-    feature_map = widgets.IntSlider(description="feature map", min=0, max=len(places) - 1)
+    feature_map = widgets.SelectionSlider(description="feature map", options=names)
     image, picture = (
         widgets.Image(format="png", width=_SIDE, height=_SIDE, layout={"object_fit": "contain"}) for _ in range(2)
     )
     caption = widgets.HTML()
 
     def redraw(_: object = None) -> None:
-        layer, maps, k = places[feature_map.value]
-        limit = float(maps[digit.value].abs().max()) or 1.0
-        shown = maps[digit.value, k]
+        layer, k = feature_map.value
+        maps = layers[layer][digit.value]
+        limit = float(maps.abs().quantile(0.995)) or 1.0
+        shown = maps[k]
         image.value = _png(images[digit.value, 0], "gray", 0, 1)
         picture.value = _png(shown, SIGNED, -limit, limit)
         caption.value = (
-            f"{layer}, map {k}: from {float(shown.min()):.2f} to {float(shown.max()):.2f}; "
-            f"grey is 0, the scale of this digit's {layer} maps ends at ±{limit:.2f}"
+            f"layer {layer}, map {k}: from {float(shown.min()):.2f} to {float(shown.max()):.2f}. "
+            f"Grey is 0; the scale ends at ±{limit:.2f}"
         )
 
     for slider in (digit, feature_map):

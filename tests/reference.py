@@ -1,0 +1,63 @@
+"""Other ways to the same pictures, that share no code with helpers.deconvnet."""
+
+import warnings
+
+import torch
+from captum.attr import NeuronDeconvolution, NeuronGradient, NeuronGuidedBackprop
+from torch import Tensor, nn
+
+CAPTUM = {"deconvnet": NeuronDeconvolution, "gradient": NeuronGradient, "guided": NeuronGuidedBackprop}
+
+
+def relative_difference(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference between two tensors, as a share of the largest magnitude in `theirs`."""
+    if ours.shape != theirs.shape:
+        return float("inf")
+    difference, scale = (ours - theirs).abs().max().item(), theirs.abs().max().item()
+    return difference / scale if scale > 0 else float("inf" if difference > 0 else 0)
+
+
+def maps_by_captum(model: nn.Module, layer: nn.Module, images: Tensor, rule: str) -> Tensor:
+    """Each feature map of `layer` back in pixels `(N, K, C, H, W)`, by Captum, one call a map."""
+    with torch.no_grad():
+        count = model.features[: list(model.features).index(layer) + 1](images).shape[1]
+    attribution = CAPTUM[rule](model, layer)
+    maps = []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU activations")
+        warnings.filterwarnings("ignore", message="Input Tensor 0 did not already require gradients")
+        for k in range(count):
+            # The derivative of half the square is the map itself: that is the signal which goes back.
+            half_square = lambda out, k=k: (out[:, k] ** 2).sum((1, 2)) / 2  # noqa: E731
+            maps.append(attribution.attribute(images.clone(), half_square).detach())
+    return torch.stack(maps, dim=1)
+
+
+class _ReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, signal: Tensor, rule: str) -> Tensor:
+        ctx.save_for_backward(signal)
+        ctx.rule = rule
+        return signal.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        (signal,) = ctx.saved_tensors
+        if ctx.rule in ("deconvnet", "guided"):
+            gradient = gradient.clamp(min=0)
+        if ctx.rule in ("gradient", "guided"):
+            gradient = gradient * (signal > 0)
+        return gradient, None
+
+
+def maps_by_autograd(features: nn.Sequential, layer: int, images: Tensor, rule: str) -> Tensor:
+    """Each feature map of the layer at the index `layer` back in pixels `(N, K, C, H, W)`, by PyTorch's autograd."""
+    pixels = images.clone().requires_grad_()
+    signal = pixels
+    for module in list(features)[: layer + 1]:
+        signal = _ReLU.apply(signal, rule) if isinstance(module, nn.ReLU) else module(signal)
+    maps = []
+    for k in range(signal.shape[1]):
+        half_square = (signal[:, k] ** 2).sum() / 2
+        maps.append(torch.autograd.grad(half_square, pixels, retain_graph=True)[0])
+    return torch.stack(maps, dim=1)

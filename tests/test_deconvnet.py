@@ -1,0 +1,295 @@
+"""What helpers.deconvnet promises beside its numbers, which are in test_deconvnet_captum and _geometry."""
+
+import copy
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from helpers.deconvnet import RULES, DeconvNet, filter_back, rectify, unpool
+
+
+def test_unpool_puts_each_value_at_its_switch():
+    feature_map = torch.tensor([[1.0, 3, 0, 2], [0, 2, 5, 1], [4, 0, 1, 1], [2, 6, 0, 7]])
+    pooled, switches = F.max_pool2d(feature_map[None], 2, return_indices=True)
+    expected = torch.tensor([[0.0, 3, 0, 0], [0, 0, 5, 0], [0, 0, 0, 0], [0, 6, 0, 7]])
+    assert unpool(pooled, switches, (4, 4)).equal(expected[None])
+
+
+def test_unpool_adds_up_where_windows_overlap():
+    pooled, switches = F.max_pool2d(torch.tensor([[[1.0, 9, 2]]]), (1, 2), stride=1, return_indices=True)
+    assert switches.tolist() == [[[1, 1]]]
+    signal = torch.tensor([[[3.0, 4]]])
+    assert unpool(signal, switches, (1, 3)).tolist() == [[[0, 7, 0]]]
+    # The trap: PyTorch's own unpooling keeps only one of the two.
+    overwritten = F.max_unpool2d(signal, switches, (1, 2), stride=1, output_size=(1, 3))
+    assert overwritten.tolist() in ([[[0, 3, 0]]], [[[0, 4, 0]]])
+
+
+def test_unpool_broadcasts_switches_over_maps():
+    signal, below = torch.rand(2, 5, 3, 4, 4), torch.rand(2, 3, 8, 8)
+    switches = F.max_pool2d(below, 2, return_indices=True)[1]
+    together = unpool(signal, switches[:, None], (8, 8))
+    one_by_one = torch.stack([unpool(signal[:, k], switches, (8, 8)) for k in range(5)], dim=1)
+    assert together.equal(one_by_one)
+
+
+@pytest.mark.parametrize(("pool", "stride", "padding"), [(2, 2, 0), (3, 2, 0), (3, 1, 1), (2, 3, 0)])
+def test_unpool_is_the_transpose_of_pooling_with_fixed_switches(pool, stride, padding):
+    torch.manual_seed(0)
+    below = torch.randn(2, 3, 11, 10, dtype=torch.float64)
+    pooled, switches = F.max_pool2d(below, pool, stride, padding, return_indices=True)
+    x, y = torch.randn_like(below), torch.randn_like(pooled)
+    x_pooled = x.flatten(2).gather(2, switches.flatten(2)).view_as(pooled)
+    torch.testing.assert_close((unpool(y, switches, (11, 10)) * x).sum(), (y * x_pooled).sum(), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"padding": 2},
+        {"stride": 2},
+        {"stride": (3, 2), "padding": (0, 1)},
+        {"dilation": 2, "groups": 2},
+        {"padding": "same"},
+    ],
+    ids=str,
+)
+def test_filter_back_is_the_transpose_of_the_convolution_without_its_bias(settings):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(4, 6, 3, **settings).double()
+    x = torch.randn(2, 4, 12, 11, dtype=torch.float64)
+    with torch.no_grad():
+        x_filtered = conv(x) - conv.bias[:, None, None]
+        y = torch.randn_like(x_filtered)
+        torch.testing.assert_close(
+            (filter_back(y, conv, (12, 11)) * x).sum(), (y * x_filtered).sum(), rtol=1e-12, atol=0
+        )
+
+
+def test_filter_back_leaves_rows_that_the_stride_never_reached_at_zero():
+    conv = nn.Conv2d(1, 1, 3, stride=3)
+    with torch.no_grad():
+        pixels = filter_back(torch.ones(1, 1, 2, 2), conv, (8, 7))
+    assert pixels.shape == (1, 1, 8, 7)
+    assert pixels[..., :6, :6].abs().min() > 0
+    assert not pixels[..., 6:, :].any() and not pixels[..., 6:].any()
+
+
+def test_rectify_keeps_what_is_above_zero():
+    assert rectify(torch.tensor([-2.0, 0.0, 3.0])).tolist() == [0, 0, 3]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_one_step_through_a_relu(rule):
+    """Signals of both signs, where the ReLU was open and where it was shut."""
+    signal, activation = torch.tensor([-1.0, 2, -3, 4]), torch.tensor([0.0, 0, 1, 1])
+    expected = {"deconvnet": [0, 2, 0, 4], "gradient": [0, 0, -3, 4], "guided": [0, 0, 0, 4]}
+    assert RULES[rule](signal, activation).tolist() == expected[rule]
+
+
+def test_record_keeps_activations_and_switches_by_name(model, images):
+    trace = DeconvNet(model.features).record(images)
+    assert list(trace.activations) == ["conv1", "relu1", "pool1", "conv2", "relu2", "pool2"]
+    assert [tuple(a.shape[1:]) for a in trace.activations.values()] == [
+        (6, 28, 28),
+        (6, 28, 28),
+        (6, 14, 14),
+        (16, 10, 10),
+        (16, 10, 10),
+        (16, 5, 5),
+    ]
+    assert list(trace.switches) == ["pool1", "pool2"]
+    with torch.no_grad():
+        assert trace.activations["pool2"].equal(model.features(images))
+
+
+@pytest.mark.parametrize("pool", ["pool1", "pool2"])
+def test_switches_say_where_the_maximum_stood(pool, model, images):
+    trace = DeconvNet(model.features).record(images)
+    below = trace.activations[pool.replace("pool", "relu")].flatten(2)
+    switches = trace.switches[pool]
+    assert switches.dtype == torch.int64 and switches.shape == trace.activations[pool].shape
+    assert below.gather(2, switches.flatten(2)).equal(trace.activations[pool].flatten(2))
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(1, 2, 3)),
+        nn.Sequential(nn.Dropout(inplace=True), nn.ReLU(inplace=True)),
+        nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(inplace=True)),
+    ],
+    ids=["ReLU first", "Dropout first", "convolution first"],
+)
+def test_neither_record_nor_project_changes_images_or_trace(chain):
+    net = DeconvNet(chain.eval())
+    images = torch.randn(2, 1, 6, 6)
+    before = images.clone()
+    trace = net.record(images)
+    activations = copy.deepcopy(dict(trace.activations))
+    for layer in trace.activations:
+        net.project(trace, layer)
+        net.project(trace, layer, select="peak")
+    assert images.equal(before)
+    for layer, activation in trace.activations.items():
+        assert activation.equal(activations[layer])
+
+
+def test_no_gradients_are_kept(model, images):
+    net = DeconvNet(model.features)
+    trace = net.record(images.requires_grad_())
+    assert not any(a.requires_grad for a in trace.activations.values())
+    assert not net.project(trace, "pool2").requires_grad
+
+
+def test_a_trace_is_frozen(model, images):
+    with pytest.raises(FrozenInstanceError):
+        DeconvNet(model.features).record(images).images = None
+
+
+def test_biases_are_not_used_on_the_way_back(model, images):
+    net = DeconvNet(model.features)
+    trace = net.record(images)
+    before = net.project(trace, "pool2")
+    with torch.no_grad():
+        model.features.conv1.bias.normal_()
+        model.features.conv2.bias.normal_()
+    assert net.project(trace, "pool2").equal(before)
+
+
+@pytest.mark.parametrize("select", ["map", "peak"])
+@pytest.mark.parametrize("channels", [[3, 7], [7, 3], [5], [2, 2], range(16), (0, 15), []], ids=str)
+def test_channels_pick_and_order_the_maps(channels, select, model, images):
+    net = DeconvNet(model.double().features)
+    trace = net.record(images.double())
+    every = net.project(trace, "pool2", select=select)
+    some = net.project(trace, "pool2", channels, select)
+    assert some.shape == (20, len(channels), 1, 28, 28)
+    torch.testing.assert_close(some, every[:, list(channels)], rtol=0, atol=1e-12)
+
+
+def test_images_do_not_mix_in_a_batch(model, images):
+    model.double()
+    net = DeconvNet(model.features)
+    together = net.project(net.record(images.double()), "pool2")
+    alone = net.project(net.record(images[7:8].double()), "pool2")
+    torch.testing.assert_close(together[7:8], alone, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("layer", ["pool1", "relu2", "pool2"])
+def test_peak_projects_only_the_strongest_activation(layer, rule, model, images):
+    net = DeconvNet(model.features, rule)
+    trace = net.record(images)
+    activation = trace.activations[layer]
+    strongest = activation == activation.amax((2, 3), keepdim=True)
+    assert (strongest.sum((2, 3)) == 1)[activation.amax((2, 3)) > 0].all(), "no ties among these images"
+    only_peaks = replace(trace, activations={**trace.activations, layer: torch.where(strongest, activation, 0)})
+    peaks = net.project(trace, layer, select="peak")
+    assert peaks.equal(net.project(only_peaks, layer))
+    assert not peaks.equal(net.project(trace, layer))
+
+
+def test_a_map_that_is_zero_gives_zero_pixels():
+    chain = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2)).eval()
+    with torch.no_grad():
+        chain[0].bias.copy_(torch.tensor([-100.0, 100.0]))
+    net = DeconvNet(chain)
+    trace = net.record(torch.rand(2, 1, 8, 8))
+    for select in ("map", "peak"):
+        maps = net.project(trace, "2", select=select)
+        assert not maps[:, 0].any() and maps[:, 1].any()
+
+
+def chain_of(*layers):
+    return lambda: DeconvNet(nn.Sequential(*layers).eval())
+
+
+def record(images):
+    return lambda: DeconvNet(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)).eval()).record(images)
+
+
+def record_in_train_mode():
+    DeconvNet(nn.Sequential(nn.Conv2d(1, 2, 3)).train()).record(torch.rand(1, 1, 8, 8))
+
+
+def record_on_another_device():
+    DeconvNet(nn.Sequential(nn.Conv2d(1, 2, 3)).eval().to("meta")).record(torch.rand(1, 1, 8, 8))
+
+
+def project(*args, **options):
+    def run():
+        net = DeconvNet(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()).eval())
+        net.project(net.record(torch.rand(1, 1, 8, 8)), *args, **options)
+
+    return run
+
+
+def project_the_trace_of_another_network():
+    one, other = (DeconvNet(nn.Sequential(nn.Conv2d(1, 2, 3)).eval()) for _ in range(2))
+    other.project(one.record(torch.rand(1, 1, 8, 8)), "0")
+
+
+NAN, INFINITY = (torch.full((1, 1, 8, 8), float(value)) for value in ("nan", "-inf"))
+
+# what goes wrong: (how, the error, a piece of its message)
+BAD_INPUT = {
+    "unknown rule": (
+        lambda: DeconvNet(nn.Sequential(), rule="relu"),
+        ValueError,
+        "rule 'relu' is not known; choose one of deconvnet, gradient, guided",
+    ),
+    "not a chain": (
+        lambda: DeconvNet(nn.Conv2d(1, 2, 3)),
+        TypeError,
+        "features is a Conv2d; .* such as model.features",
+    ),
+    "batch norm": (chain_of(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), TypeError, r"layer 1 \('1', BatchNorm2d\)"),
+    "average pooling": (chain_of(nn.AvgPool2d(2)), TypeError, r"layer 0 \('0', AvgPool2d\) can't be reversed"),
+    "transposed convolution": (chain_of(nn.ConvTranspose2d(1, 2, 3)), TypeError, "ConvTranspose2d"),
+    "leaky ReLU": (chain_of(nn.LeakyReLU()), TypeError, "LeakyReLU"),
+    "a chain in a chain": (chain_of(nn.Sequential(nn.ReLU())), TypeError, "Sequential"),
+    "reflected padding": (
+        chain_of(nn.Conv2d(1, 2, 3, padding=1, padding_mode="reflect")),
+        ValueError,
+        "pads with 'reflect'; only padding with zeros",
+    ),
+    "uneven padding": (chain_of(nn.Conv2d(1, 2, 4, padding="same")), ValueError, "use an odd kernel size"),
+    "train mode": (record_in_train_mode, ValueError, r"call model.eval\(\)"),
+    "another device": (record_on_another_device, ValueError, "images are on cpu, the weights on meta"),
+    "a list": (record([[0.0]]), TypeError, "images are list"),
+    "bytes": (
+        record(torch.zeros(1, 1, 8, 8, dtype=torch.uint8)),
+        TypeError,
+        "torch.uint8; record needs .* floating-point",
+    ),
+    "double": (
+        record(torch.zeros(1, 1, 8, 8).double()),
+        TypeError,
+        "images are torch.float64, the weights torch.float32",
+    ),
+    "one image without its batch": (record(torch.zeros(1, 8, 8)), ValueError, r"shape \(1, 8, 8\); .*\(N, C, H, W\)"),
+    "no image": (record(torch.zeros(0, 1, 8, 8)), ValueError, r"shape \(0, 1, 8, 8\)"),
+    "smaller than a filter": (record(torch.zeros(1, 1, 2, 2)), ValueError, "shape"),
+    "colour": (record(torch.zeros(1, 3, 8, 8)), ValueError, "images have 3 channels; this chain takes 1"),
+    "not a number": (record(NAN), ValueError, "NaN or infinity"),
+    "infinity": (record(INFINITY), ValueError, "NaN or infinity"),
+    "unknown layer": (project("pool3"), ValueError, "layer 'pool3' is not in this network; it has 0, 1"),
+    "another network": (project_the_trace_of_another_network, ValueError, "recorded with another network"),
+    "channel too large": (project("1", [0, 2]), ValueError, "channel 2 does not exist; .* 0 to 1"),
+    "channel below zero": (project("1", [-1]), ValueError, "channel -1 does not exist"),
+    "channel by name": (project("1", ["0"]), TypeError, r"channels is \[.0.\]; .* such as \[3, 7\]"),
+    "mask of channels": (project("1", [True, False]), TypeError, r"channels is \[True, False\]"),
+    "one channel, not in a list": (project("1", 0), TypeError, "channels is 0; .* a sequence of integers"),
+    "unknown selection": (project("1", select="max"), ValueError, "select is 'max'; it must be 'map' or 'peak'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_named(case):
+    run, error, message = BAD_INPUT[case]
+    with pytest.raises(error, match=message):
+        run()

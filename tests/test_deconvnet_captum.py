@@ -1,0 +1,127 @@
+"""The 22 maps of LeNet-5 against Captum, and the known mistakes, each of which that comparison must catch."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+import torch.nn.functional as F
+from reference import maps_by_captum, relative_difference
+
+from helpers import deconvnet
+from helpers.deconvnet import DeconvNet
+from helpers.lenet5 import load_lenet5
+
+LAYERS = ("pool1", "pool2")
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
+
+
+@pytest.fixture(scope="module")
+def captum_maps(test_set):
+    """`captum_maps(rule, layer, dtype)`, worked out once each."""
+    known = {}
+
+    def maps(rule, layer, dtype):
+        if (rule, layer, dtype) not in known:
+            model = load_lenet5().to(dtype)
+            pixels = test_set[0][:20].to(dtype)
+            known[rule, layer, dtype] = maps_by_captum(model, model.features.get_submodule(layer), pixels, rule)
+        return known[rule, layer, dtype]
+
+    return maps
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("rule", deconvnet.RULES)
+def test_every_map_equals_captum(rule, layer, dtype, model, images, captum_maps):
+    net = DeconvNet(model.to(dtype).features, rule)
+    ours = net.project(net.record(images.to(dtype)), layer)
+    assert ours.dtype == dtype
+    assert relative_difference(ours, captum_maps(rule, layer, dtype)) < TOLERANCE[dtype]
+
+
+def test_the_three_rules_differ_from_each_other(captum_maps):
+    """Otherwise equality with Captum would not tell one rule from another."""
+    maps = [captum_maps(rule, "pool2", torch.float64) for rule in deconvnet.RULES]
+    for one, other in [*pairwise(maps), (maps[0], maps[2])]:
+        assert relative_difference(one, other) > 0.1
+
+
+def flat_convolution(weight):
+    """A way back that convolves with `weight` as it is given: `(in_channels, out_channels, kernel, kernel)`."""
+
+    def filter_back(signal, conv, size):
+        return F.conv2d(signal, weight(conv), padding=[conv.kernel_size[0] - 1 - conv.padding[0]] * 2)
+
+    return filter_back
+
+
+def filter_back_without_padding(signal, conv, size):
+    return F.conv_transpose2d(signal, conv.weight)
+
+
+def filter_back_with_bias(signal, conv, size, filter_back=deconvnet.filter_back):
+    return filter_back(signal + conv.bias[:, None, None], conv, size)
+
+
+def filter_back_then_rectify(signal, conv, size, filter_back=deconvnet.filter_back):
+    return filter_back(signal, conv, size).clamp(min=0)
+
+
+def unpool_by_upsampling(signal, switches, size):
+    return F.interpolate(signal.flatten(0, 1), size=tuple(size)).unflatten(0, signal.shape[:2])
+
+
+def unpool_with_the_next_images_switches(signal, switches, size, unpool=deconvnet.unpool):
+    return unpool(signal, switches.roll(1, dims=0), size)
+
+
+def unpool_the_strongest_map_only(signal, switches, size, unpool=deconvnet.unpool):
+    """At the top only one map is left anyway; at the lower layer this sets maps to zero once more."""
+    strength = signal.abs().sum((-2, -1), keepdim=True)
+    return unpool(torch.where(strength == strength.amax(2, keepdim=True), signal, 0), switches, size)
+
+
+def all_maps(activation, channels, select):
+    return activation[:, None].expand(-1, activation.shape[1], -1, -1, -1)
+
+
+MISTAKES = {
+    "kernel not flipped": {"filter_back": flat_convolution(lambda conv: conv.weight.transpose(0, 1))},
+    "kernel transposed": {"filter_back": flat_convolution(lambda conv: conv.weight.transpose(0, 1).transpose(2, 3))},
+    "kernel flipped vertically only": {
+        "filter_back": flat_convolution(lambda conv: conv.weight.transpose(0, 1).flip(2))
+    },
+    "padding forgotten": {"filter_back": filter_back_without_padding},
+    "biases added": {"filter_back": filter_back_with_bias},
+    "not rectified": {"rectify": lambda signal: signal},
+    "rectified after filtering": {"rectify": lambda signal: signal, "filter_back": filter_back_then_rectify},
+    "upsampled instead of unpooled": {"unpool": unpool_by_upsampling},
+    "switches of another image": {"unpool": unpool_with_the_next_images_switches},
+    "other maps not set to zero": {"_alone": all_maps},
+    "set to zero again at the lower layer": {"unpool": unpool_the_strongest_map_only},
+}
+
+
+def test_the_planted_flip_is_the_right_way_back(monkeypatch, model, images, captum_maps):
+    """The mistakes in filtering differ from this in one thing only, so that it is that thing which is caught."""
+    flipped = flat_convolution(lambda conv: conv.weight.transpose(0, 1).flip(2, 3))
+    monkeypatch.setattr(deconvnet, "filter_back", flipped)
+    assert difference_from_captum(model, images, captum_maps) < 1e-10
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_comparison_catches(mistake, monkeypatch, model, images, captum_maps):
+    for function, planted in MISTAKES[mistake].items():
+        monkeypatch.setattr(deconvnet, function, planted)
+    # A mistake shows in more than the last digits.
+    assert difference_from_captum(model, images, captum_maps) > 0.01
+
+
+def difference_from_captum(model, images, captum_maps):
+    net = DeconvNet(model.double().features)
+    trace = net.record(images.double())
+    return max(
+        relative_difference(net.project(trace, layer), captum_maps("deconvnet", layer, torch.float64))
+        for layer in LAYERS
+    )

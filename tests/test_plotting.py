@@ -1,0 +1,290 @@
+"""helpers.plotting: scales and colours that can be compared, and files that change only when the picture does."""
+
+import io
+import os
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from helpers import plotting
+from helpers.plotting import Panel, map_grid, panels, show
+
+KINDS = ("ink", "signed", "activation")
+
+
+@pytest.fixture(autouse=True)
+def no_figure_stays_open():
+    yield
+    plt.close("all")
+
+
+def drawn(figure):
+    """The pictures in the panels, in order."""
+    return [image for axes in figure.axes for image in axes.images]
+
+
+def scales(figure):
+    return {(image.norm.vmin, image.norm.vmax) for image in drawn(figure)}
+
+
+def bar_labels(figure):
+    return [axes.get_ylabel() for axes in figure.axes if not axes.images and axes.get_ylabel()]
+
+
+def signed(*magnitudes):
+    return [Panel(torch.linspace(-m, m, 16).view(4, 4), kind="signed") for m in magnitudes]
+
+
+# --- scales ---------------------------------------------------------------------------------------------------------
+
+
+def test_all_signed_panels_share_one_symmetric_scale():
+    figure = panels([signed(0.01, 1), signed(0.5, 0.2)], "title")
+    ((low, high),) = scales(figure)
+    assert low == -high < 0
+
+
+@pytest.mark.parametrize("offset", [-3.0, 0.0, 3.0])
+def test_the_signed_scale_is_symmetric_around_zero_also_when_the_values_are_not(offset):
+    ((low, high),) = scales(panels([[Panel(torch.rand(4, 4) + offset, kind="signed")]], "title"))
+    assert low == -high and high > 0
+
+
+def test_all_but_a_few_signed_pixels_lie_within_the_scale():
+    values = torch.randn(4, 100, 100, generator=torch.Generator().manual_seed(0))
+    ((_, high),) = scales(panels([[Panel(v, kind="signed") for v in values]], "title"))
+    assert 0.994 < (values.abs() <= high).double().mean() < 1
+
+
+def test_a_given_limit_is_the_end_of_the_signed_scale():
+    assert scales(panels([signed(0.1, 7)], "title", limit=2.5)) == {(-2.5, 2.5)}
+
+
+def test_activations_share_a_scale_from_zero_to_their_largest():
+    values = (torch.full((4, 4), 0.25), torch.full((4, 4), 8.0), torch.rand(4, 4))
+    assert scales(panels([[Panel(v, kind="activation") for v in values]], "title")) == {(0, 8)}
+
+
+def test_ink_is_drawn_from_zero_to_one_whatever_it_holds():
+    values = (torch.full((4, 4), 0.5), torch.rand(4, 4) / 10)
+    assert scales(panels([[Panel(v) for v in values]], "title")) == {(0, 1)}
+
+
+def test_kinds_side_by_side_keep_their_own_scales():
+    row = [Panel(torch.rand(4, 4)), *signed(100), Panel(torch.full((4, 4), 5.0), kind="activation")]
+    ink, sign, activation = (image.norm for image in drawn(panels([row], "title")))
+    assert (ink.vmin, ink.vmax) == (0, 1)
+    assert sign.vmin == -sign.vmax and 90 < sign.vmax <= 100
+    assert (activation.vmin, activation.vmax) == (0, 5)
+
+
+@pytest.mark.parametrize(("kinds", "bars"), [(["ink"], 0), (["ink", "signed", "signed"], 1), (KINDS, 2)], ids=str)
+def test_each_scale_but_that_of_ink_is_shown_once(kinds, bars):
+    figure = panels([[Panel(torch.rand(4, 4), kind=kind) for kind in kinds]], "title")
+    assert len(bar_labels(figure)) == bars
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_of_zero_alone_can_be_drawn(kind):
+    figure = panels([[Panel(torch.zeros(4, 4), kind=kind)]], "title")
+    figure.canvas.draw()
+    ((low, high),) = scales(figure)
+    assert -float("inf") < low <= 0 < high < float("inf")
+
+
+def test_a_signed_map_that_is_zero_almost_everywhere_is_scaled_by_what_is_not():
+    pixels = torch.zeros(32, 32)
+    pixels[5, 6] = -3
+    assert scales(panels([[Panel(pixels, kind="signed")]], "title")) == {(-3, 3)}
+
+
+def test_a_map_grid_has_the_input_and_every_map_on_one_scale():
+    image, maps = torch.rand(8, 8), torch.randn(9, 8, 8)
+    pictures = drawn(map_grid(image, maps, "title"))
+    assert len(pictures) == 10
+    for picture, pixels in zip(pictures, [image, *maps], strict=True):
+        np.testing.assert_array_equal(picture.get_array(), pixels)
+    assert len({(picture.norm.vmin, picture.norm.vmax) for picture in pictures[1:]}) == 1
+
+
+# --- colours --------------------------------------------------------------------------------------------------------
+
+
+def grey(image, value):
+    red, green, blue, _ = image.to_rgba(np.array([value]))[0]
+    assert red == green == blue, f"{value} is ({red}, {green}, {blue})"
+    return red
+
+
+@pytest.mark.parametrize("magnitude", [1, 0.3, 1e-6, 12345])
+def test_zero_is_exactly_the_neutral_grey(magnitude):
+    (image,) = drawn(panels([signed(magnitude)], "title"))
+    assert grey(image, 0.0) == int(plotting.GREY[1:3], 16) / 255
+
+
+def test_pixels_of_zero_are_the_neutral_grey_in_the_file(monkeypatch):
+    files = []
+    monkeypatch.setattr(plotting, "display", files.append)
+    show(panels([[Panel(torch.zeros(4, 4), kind="signed")]], ""), "a grey square")
+    picture = plt.imread(io.BytesIO(files[0].data))
+    height, width, _ = picture.shape
+    neutral = int(plotting.GREY[1:3], 16)
+    assert (255 * picture[height // 2, width // 3]).round().tolist() == [neutral, neutral, neutral, 255]
+
+
+def test_signs_are_told_apart():
+    """On either side of zero the colour leans to another hue, blue below and yellow above."""
+    (image,) = drawn(panels([signed(1)], "title"))
+    below, above = image.to_rgba(np.array([-0.5, 0.5]))[:, :3]
+    assert below[2] > below[0] and above[0] > above[2]
+
+
+def test_ink_is_black_at_zero_and_white_at_one():
+    (image,) = drawn(panels([[Panel(torch.rand(4, 4))]], "title"))
+    assert (grey(image, 0.0), grey(image, 1.0)) == (0, 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_colours_grow_lighter_from_end_to_end(kind):
+    """Their luminance, by the weights and the curve of sRGB, so that a greyscale print keeps the order."""
+    (image,) = drawn(panels([[Panel(torch.rand(4, 4), kind=kind)]], "title"))
+    colours = image.cmap(np.arange(image.cmap.N))[:, :3]
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ (0.2126, 0.7152, 0.0722)
+    assert (np.diff(luminance) > 0).all()
+    assert luminance[-1] - luminance[0] > 0.7
+
+
+# --- show -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def figures(tmp_path, monkeypatch):
+    """The folder that stands for figures/."""
+    monkeypatch.setattr(plotting, "FIGURES", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    """What is displayed: `(png, metadata)` of each."""
+    pictures = []
+
+    def display(image):
+        content, metadata = image._repr_mimebundle_()
+        assert set(content) == {"image/png"}
+        pictures.append((image.data, metadata["image/png"]))
+
+    monkeypatch.setattr(plotting, "display", display)
+    return pictures
+
+
+def small_figure(changed=0.0):
+    values = torch.linspace(-1, 1, 64).view(8, 8)
+    values[2, 5] += changed
+    return panels([[Panel(values, kind="signed")]], "title", limit=1.0)
+
+
+def make_old(path):
+    os.utime(path, (0, 0))
+
+
+def was_left_alone(path):
+    return path.stat().st_mtime == 0
+
+
+def with_pixel_changed(png, levels):
+    """The PNG file `png` with one pixel of its map changed by so many of 255 levels."""
+    picture = plt.imread(io.BytesIO(png)).copy()
+    row, column = picture.shape[0] // 2, picture.shape[1] // 3
+    picture[row, column, 0] += levels / 255 * (1 if picture[row, column, 0] < 0.5 else -1)
+    buffer = io.BytesIO()
+    plt.imsave(buffer, picture)
+    assert buffer.getvalue() != png
+    return buffer.getvalue()
+
+
+def test_show_writes_the_file_that_it_displays_with_its_alternative_text(figures, displayed):
+    show(small_figure(), "a diagonal ramp", "ramp")
+    ((png, metadata),) = displayed
+    assert metadata["alt"] == "a diagonal ramp"
+    assert (figures / "ramp.png").read_bytes() == png
+    assert png.startswith(b"\x89PNG")
+    assert os.listdir(figures) == ["ramp.png"]
+
+
+def test_show_is_at_150_dots_an_inch(figures, displayed):
+    show(small_figure(), "a ramp", "ramp")
+    assert plt.imread(figures / "ramp.png").shape[1] == 9 * 150
+
+
+def test_show_without_a_name_writes_nothing(figures, displayed):
+    show(small_figure(), "a ramp")
+    assert len(displayed) == 1 and os.listdir(figures) == []
+
+
+def test_show_closes_the_figure(figures, displayed):
+    figure = small_figure()
+    assert plt.fignum_exists(figure.number)
+    show(figure, "a ramp", "ramp")
+    assert not plt.fignum_exists(figure.number)
+
+
+def test_the_same_picture_leaves_the_file_alone(figures, displayed):
+    show(small_figure(), "a ramp", "ramp")
+    make_old(figures / "ramp.png")
+    before = (figures / "ramp.png").read_bytes()
+    show(small_figure(), "a ramp", "ramp")
+    assert was_left_alone(figures / "ramp.png") and (figures / "ramp.png").read_bytes() == before
+
+
+def test_a_colour_that_another_processor_rounds_differently_leaves_the_file_alone(figures, displayed):
+    show(small_figure(), "a ramp", "ramp")
+    rounded = with_pixel_changed((figures / "ramp.png").read_bytes(), levels=2)
+    (figures / "ramp.png").write_bytes(rounded)
+    make_old(figures / "ramp.png")
+    show(small_figure(), "a ramp", "ramp")
+    assert was_left_alone(figures / "ramp.png") and (figures / "ramp.png").read_bytes() == rounded
+
+
+def test_one_pixel_that_the_eye_can_see_replaces_the_file(figures, displayed):
+    show(small_figure(), "a ramp", "ramp")
+    (figures / "ramp.png").write_bytes(with_pixel_changed((figures / "ramp.png").read_bytes(), levels=30))
+    show(small_figure(), "a ramp", "ramp")
+    assert (figures / "ramp.png").read_bytes() == displayed[1][0]
+
+
+def test_one_changed_value_in_a_map_replaces_the_file(figures, displayed):
+    show(small_figure(), "a ramp", "ramp")
+    before = (figures / "ramp.png").read_bytes()
+    show(small_figure(changed=0.3), "a ramp", "ramp")
+    assert (figures / "ramp.png").read_bytes() == displayed[1][0] != before
+
+
+@pytest.mark.parametrize("old", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n"], ids=["empty", "a text", "cut off"])
+def test_a_damaged_file_is_replaced(old, figures, displayed):
+    (figures / "ramp.png").write_bytes(old)
+    show(small_figure(), "a ramp", "ramp")
+    assert (figures / "ramp.png").read_bytes() == displayed[0][0]
+
+
+def test_a_picture_of_another_size_replaces_the_file(figures, displayed):
+    show(panels([signed(1), signed(1)], "title"), "a ramp", "ramp")
+    show(small_figure(), "a ramp", "ramp")
+    assert (figures / "ramp.png").read_bytes() == displayed[1][0]
+
+
+def test_a_write_that_fails_leaves_the_old_file(figures, displayed, monkeypatch):
+    show(small_figure(), "a ramp", "ramp")
+    before = (figures / "ramp.png").read_bytes()
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        show(small_figure(changed=0.3), "a ramp", "ramp")
+    assert (figures / "ramp.png").read_bytes() == before
+    assert os.listdir(figures) == ["ramp.png"]
