@@ -24,10 +24,12 @@ run: $(READY)
 lab: $(READY)
 	$(BIN)/python -m jupyterlab --notebook-dir=. notebooks/01_build_and_train_lenet5.ipynb
 
+# Two runs, as one process that holds torch beside a kernel that holds it too takes 2 GB.
 test: $(READY)
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest notebooks
 
 accept: $(READY)
 	@$(BIN)/python notebooks/run.py --in-place

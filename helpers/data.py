@@ -47,7 +47,7 @@ def load_mnist(split: str, root: Path = DATA) -> tuple[Tensor, Tensor]:
     if not all(check_integrity(raw / name, md5) for name, md5 in _UNPACKED_MD5.items()):
         _unpack(raw)
     mnist = MNIST(root, train=split == "train")
-    return mnist.data[:, None].float() / 255, mnist.targets
+    return mnist.data[:, None].float().div_(255), mnist.targets
 
 
 def _unpack(raw: Path) -> None:
