@@ -185,7 +185,7 @@ class DeconvNet:
             select: `"map"` projects the whole map, `"peak"` only its strongest activation, as in the paper's figure 2.
 
         Returns:
-            `(N, K, C, H, W)`, in the units of the images, signed.
+            `(N, K, C, H, W)`, signed and not rescaled: positive where the filters ask for ink, negative for paper.
 
         Raises:
             TypeError: `channels` is not a sequence of integers.

@@ -99,7 +99,7 @@ def panels(
                 axes[i, 0].text(-0.12, 0.5, row_labels[i], transform=axes[i, 0].transAxes, ha="right", va="center")
         for kind, name, extend in bars:
             mappable = ScalarMappable(norms[kind], _COLOURS[kind])
-            figure.colorbar(mappable, ax=axes, label=name, aspect=30, fraction=0.04, pad=0.02, extend=extend)
+            figure.colorbar(mappable, ax=axes, label=name, aspect=30, fraction=0.04, pad=0.03, extend=extend)
     return figure
 
 
@@ -144,7 +144,7 @@ def number_tables(
                 on = bool(mask[row, column])
                 corner = (left + column, row)
                 axes.add_patch(Rectangle(corner, 1, 1, facecolor=YELLOW if on else "white", edgecolor="black", lw=0.8))
-                value = f"{float(values[row, column]):g}".replace("-", "−")
+                value = f"{float(values[row, column]) + 0.0:g}".replace("-", "−")
                 middle = (left + column + 0.5, row + 0.5)
                 axes.text(*middle, value, ha="center", va="center", weight="bold" if on else None)
             left += values.shape[1] + gap

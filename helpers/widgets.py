@@ -18,7 +18,7 @@ _SIDE = 224  # pixels on the screen: eight for each pixel of the image
 def explore_feature_maps(model: LeNet5, images: Tensor, digits: Sequence[int]) -> widgets.Widget:
     """A slider for the digit and one for the feature map: the image beside what that map saw in it.
 
-    Both layers' maps share one slider, 1.0 to 1.5 for the first layer and 2.0 to 2.15 for the second. All maps of a
+    Both layers' maps share one slider, 1·0 to 1·5 for the first layer and 2·0 to 2·15 for the second. All maps of a
     layer share one scale for each digit, in which 99.5 % of their pixels lie, so that a weak map looks weak.
 
     Args:
@@ -34,7 +34,7 @@ def explore_feature_maps(model: LeNet5, images: Tensor, digits: Sequence[int]) -
     net = DeconvNet(model.features)
     trace = net.record(images)
     layers = {layer: net.project(trace, f"pool{layer}")[:, :, 0] for layer in (1, 2)}
-    names = [(f"{layer}.{k}", (layer, k)) for layer, maps in layers.items() for k in range(maps.shape[1])]
+    names = [(f"{layer}·{k}", (layer, k)) for layer, maps in layers.items() for k in range(maps.shape[1])]
 
     digit = widgets.SelectionSlider(description="digit", options=[(f"{d}", i) for i, d in enumerate(digits)])
     feature_map = widgets.SelectionSlider(description="feature map", options=names)
