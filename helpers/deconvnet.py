@@ -78,9 +78,9 @@ def filter_back(signal: Tensor, conv: nn.Conv2d, size: Sequence[int]) -> Tensor:
 RULES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     # Zeiler & Fergus (2013), section 2.1
     "deconvnet": lambda signal, activation: rectify(signal),
-    # Simonyan, Vedaldi & Zisserman (2013), arXiv:1312.6034, section 4
+    # Simonyan, Vedaldi & Zisserman (2013), arXiv:1312.6034
     "gradient": lambda signal, activation: torch.where(activation > 0, signal, 0),
-    # Springenberg et al. (2014), arXiv:1412.6806, section 3.4
+    # Springenberg et al. (2014), arXiv:1412.6806, "Deconvolution"
     "guided": lambda signal, activation: torch.where(activation > 0, rectify(signal), 0),
 }
 
