@@ -149,27 +149,14 @@ class DeconvNet:
         activations, switches = {}, {}
         signal = images
         for name, layer in self.layers.items():
-            match layer:
-                case nn.Conv2d():
-                    try:
-                        signal = layer(signal)
-                    except RuntimeError as error:
-                        shape = tuple(images.shape)
-                        raise ValueError(f"images of the shape {shape} can't pass layer {name!r}: {error}") from error
-                case nn.ReLU():
-                    # Not layer(signal): with inplace=True that would write over the activation before it.
-                    signal = F.relu(signal)
-                case nn.MaxPool2d():
-                    signal, switches[name] = F.max_pool2d(
-                        signal,
-                        layer.kernel_size,
-                        layer.stride,
-                        layer.padding,
-                        layer.dilation,
-                        layer.ceil_mode,
-                        return_indices=True,
-                    )
+            try:
+                signal, places = _step_up(layer, signal)
+            except RuntimeError as error:
+                shape = tuple(images.shape)
+                raise ValueError(f"images of the shape {shape} can't pass layer {name!r}: {error}") from error
             activations[name] = signal
+            if places is not None:
+                switches[name] = places
         return Trace(self.features, images, activations, switches)
 
     @torch.no_grad()
@@ -213,7 +200,6 @@ class DeconvNet:
     def _check_images(self, images: Tensor) -> None:
         if self.features.training:
             raise ValueError("the chain is in train mode; call model.eval() before record")
-        weights = next(self.features.parameters(), None)
         if not isinstance(images, Tensor) or not images.is_floating_point():
             given = f"{images.dtype}" if isinstance(images, Tensor) else type(images).__name__
             raise TypeError(f"images are {given}; record needs a tensor of floating-point pixels")
@@ -223,13 +209,14 @@ class DeconvNet:
             )
         if not images.isfinite().all():
             raise ValueError("images hold NaN or infinity; record needs finite pixels")
-        if weights is None:
+        first = next((layer for layer in self.layers.values() if isinstance(layer, nn.Conv2d)), None)
+        if first is None:
             return
+        weights = first.weight
         if images.dtype != weights.dtype:
             raise TypeError(f"images are {images.dtype}, the weights {weights.dtype}; record needs both to be the same")
         if images.device != weights.device:
             raise ValueError(f"images are on {images.device}, the weights on {weights.device}; move one to the other")
-        first = next(layer for layer in self.layers.values() if isinstance(layer, nn.Conv2d))
         if images.shape[1] != first.in_channels:
             raise ValueError(f"images have {images.shape[1]} channels; this chain takes {first.in_channels}")
 
@@ -238,6 +225,23 @@ class DeconvNet:
             raise ValueError("the trace was recorded with another network; record the images with this one")
         if layer not in self.layers:
             raise ValueError(f"layer {layer!r} is not in this network; it has {', '.join(self.layers)}")
+
+
+def _step_up(layer: nn.Module, signal: Tensor) -> tuple[Tensor, Tensor | None]:
+    """What `layer` makes of `signal` `(N, C, H, W)`, and its switches if it pools."""
+    match layer:
+        case nn.Conv2d():
+            return layer(signal), None
+        case nn.ReLU():
+            # Not layer(signal): with inplace=True that would write over the activation before it.
+            return F.relu(signal), None
+        case nn.MaxPool2d():
+            size = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
+            pooled, switches = F.max_pool2d(signal, *size, return_indices=True)
+            if pooled.isneginf().any():
+                raise RuntimeError("a pooling window holds nothing but padding")
+            return pooled, switches
+    return signal, None
 
 
 def _alone(activation: Tensor, channels: Sequence[int] | None, select: str) -> Tensor:

@@ -67,7 +67,7 @@ def panels(
         limit: the end of the signed scale. Without it, 99.5 % of all signed pixels lie within; the pointed ends of the
             colour bar say that a few lie beyond.
     """
-    columns = max(len(row) for row in rows)
+    columns = max(map(len, rows))
     drawn = [panel for row in rows for panel in row if panel is not None]
     norms = {"ink": Normalize(0, 1)}
     bars = []
@@ -84,8 +84,8 @@ def panels(
     with plt.rc_context(_STYLE):
         cell = (WIDTH - 0.7 * len(bars) - (0.9 if row_labels else 0)) / columns
         text = 0.19 * max(1, *(panel.label.count("\n") + 1 for panel in drawn)) if any(p.label for p in drawn) else 0.05
-        lines = title.count("\n") + 1
-        figure = plt.figure(figsize=(WIDTH, len(rows) * (cell + text) + 0.25 * lines + 0.2), layout="constrained")
+        height = len(rows) * (cell + text) + 0.25 * (title.count("\n") + 1) + 0.2
+        figure = plt.figure(figsize=(WIDTH, height), layout="constrained")
         figure.suptitle(title)
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.03, wspace=0.02, hspace=0.0)
         axes = figure.subplots(len(rows), columns, squeeze=False)
@@ -204,10 +204,10 @@ def learning_curves(losses: Sequence[float], accuracies: Sequence[float], title:
 
 def confusion_matrix(counts: Tensor, title: str) -> Figure:
     """`counts` `(10, 10)`: rows are labels, columns predictions. The diagonal is pale: mistakes stand out."""
+    mistakes = counts.clone().fill_diagonal_(0)
     with plt.rc_context(_STYLE):
         figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
         figure.suptitle(title)
-        mistakes = counts.clone().fill_diagonal_(0)
         axes.imshow(mistakes, cmap="Greys", vmin=0, vmax=2 * max(1, int(mistakes.max())))
         for row in range(len(counts)):
             for column in range(len(counts)):

@@ -1,7 +1,7 @@
 """Train a classifier whose images fit into memory, and measure it."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +13,8 @@ from tqdm import tqdm
 class History:
     """What a training left behind: `losses`, one a step; `accuracies`, one an epoch, if there was something to test."""
 
-    losses: list[float] = field(default_factory=list)
-    accuracies: list[float] = field(default_factory=list)
+    losses: list[float]
+    accuracies: list[float]
 
 
 def fit(
@@ -49,7 +49,7 @@ def fit(
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr, total_steps=epochs * steps_an_epoch)
     generator = torch.Generator().manual_seed(seed)
-    history = History()
+    history = History(losses=[], accuracies=[])
     # On stdout, as notebooks show stderr as an error.
     with tqdm(total=epochs * steps_an_epoch, desc="training", unit="step", file=sys.stdout) as bar:
         for _ in range(epochs):

@@ -55,8 +55,8 @@ def explore_feature_maps(model: LeNet5, images: Tensor, digits: Sequence[int]) -
             f"Grey is 0; the scale ends at ±{limit:.2f}"
         )
 
-    for slider in (digit, feature_map):
-        slider.observe(redraw, names="value")
+    digit.observe(redraw, names="value")
+    feature_map.observe(redraw, names="value")
     redraw()
     return widgets.VBox([widgets.HBox([digit, feature_map]), widgets.HBox([image, picture]), caption])
 

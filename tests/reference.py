@@ -1,6 +1,7 @@
 """Other ways to the same pictures, that share no code with helpers.deconvnet."""
 
 import warnings
+from collections.abc import Sequence
 
 import torch
 from captum.attr import NeuronDeconvolution, NeuronGradient, NeuronGuidedBackprop
@@ -17,20 +18,63 @@ def relative_difference(ours: Tensor, theirs: Tensor) -> float:
     return difference / scale if scale > 0 else float("inf" if difference > 0 else 0)
 
 
-def maps_by_captum(model: nn.Module, layer: nn.Module, images: Tensor, rule: str) -> Tensor:
-    """Each feature map of `layer` back in pixels `(N, K, C, H, W)`, by Captum, one call a map."""
-    with torch.no_grad():
-        count = model.features[: list(model.features).index(layer) + 1](images).shape[1]
+def maps_by_captum(
+    model: nn.Module,
+    layer: nn.Module,
+    images: Tensor,
+    rule: str,
+    channels: Sequence[int] | None = None,
+    select: str = "map",
+) -> Tensor:
+    """Feature maps of `layer`, each alone, back in pixels `(N, K, C, H, W)`, by Captum, one call a map.
+
+    A ReLU in place and a ReLU that follows another need `chain_for_captum`.
+    """
+    output = _output(model, layer, images)
     attribution = CAPTUM[rule](model, layer)
     maps = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU activations")
         warnings.filterwarnings("ignore", message="Input Tensor 0 did not already require gradients")
-        for k in range(count):
+        for k in range(output.shape[1]) if channels is None else channels:
+            kept = {"map": torch.ones_like, "peak": _peak_mask}[select](output[:, k])
             # The derivative of half the square is the map itself: that is the signal which goes back.
-            half_square = lambda out, k=k: (out[:, k] ** 2).sum((1, 2)) / 2  # noqa: E731
+            half_square = lambda out, k=k, kept=kept: ((out[:, k] * kept) ** 2).sum((1, 2)) / 2  # noqa: E731
             maps.append(attribution.attribute(images.clone(), half_square).detach())
     return torch.stack(maps, dim=1)
+
+
+def chain_for_captum(features: nn.Sequential, layer: int) -> tuple[nn.Sequential, nn.Module]:
+    """The chain up to the index `layer` in a form that Captum's hooks can serve, and its last layer.
+
+    Captum hooks the tensors before and after each ReLU, so no ReLU may work in place, and each needs a tensor of its
+    own to read: with ReLU after ReLU (or with only layers between them that hand on the same tensor), the hook after
+    the first would run ahead of the hook before the second, on a gradient which that one has yet to change.
+    """
+    layers = []
+    for module in list(features)[: layer + 1]:
+        layers += [_Copy(), nn.ReLU()] if isinstance(module, nn.ReLU) else [module]
+    return nn.Sequential(*layers).eval(), layers[-1]
+
+
+class _Copy(nn.Module):
+    def forward(self, signal: Tensor) -> Tensor:
+        return signal.clone()
+
+
+def _output(model: nn.Module, layer: nn.Module, images: Tensor) -> Tensor:
+    outputs = []
+    with torch.no_grad(), layer.register_forward_hook(lambda module, args, output: outputs.append(output.clone())):
+        model(images)
+    return outputs[0]
+
+
+def _peak_mask(maps: Tensor) -> Tensor:
+    """One at the largest value of each map `(N, h, w)`, at the first of them if there are several; else zero."""
+    mask = torch.zeros_like(maps)
+    for n, plane in enumerate(maps.numpy()):
+        mask[n].view(-1)[int(plane.argmax())] = 1
+    return mask
 
 
 class _ReLU(torch.autograd.Function):

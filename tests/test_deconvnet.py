@@ -274,6 +274,16 @@ BAD_INPUT = {
     "one image without its batch": (record(torch.zeros(1, 8, 8)), ValueError, r"shape \(1, 8, 8\); .*\(N, C, H, W\)"),
     "no image": (record(torch.zeros(0, 1, 8, 8)), ValueError, r"shape \(0, 1, 8, 8\)"),
     "smaller than a filter": (record(torch.zeros(1, 1, 2, 2)), ValueError, "shape"),
+    "smaller than a pooling window": (
+        lambda: DeconvNet(nn.Sequential(nn.MaxPool2d(3)).eval()).record(torch.zeros(1, 1, 2, 2)),
+        ValueError,
+        r"shape \(1, 1, 2, 2\) can't pass layer '0'",
+    ),
+    "a window of padding alone": (
+        lambda: DeconvNet(nn.Sequential(nn.MaxPool2d(2, padding=1, dilation=2)).eval()).record(torch.ones(1, 1, 1, 1)),
+        ValueError,
+        "layer '0': a pooling window holds nothing but padding",
+    ),
     "colour": (record(torch.zeros(1, 3, 8, 8)), ValueError, "images have 3 channels; this chain takes 1"),
     "not a number": (record(NAN), ValueError, "NaN or infinity"),
     "infinity": (record(INFINITY), ValueError, "NaN or infinity"),

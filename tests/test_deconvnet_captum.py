@@ -11,38 +11,41 @@ from helpers import deconvnet
 from helpers.deconvnet import DeconvNet
 from helpers.lenet5 import load_lenet5
 
-LAYERS = ("pool1", "pool2")
+# Each layer with the number of its maps.
+LAYERS = {"pool1": 6, "pool2": 16}
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
+
+
+@pytest.mark.parametrize("select", ["map", "peak"])
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize(("layer", "count"), LAYERS.items())
+@pytest.mark.parametrize("rule", deconvnet.RULES)
+def test_every_map_of_100_images_equals_captum(rule, layer, count, dtype, select, model, test_set):
+    model, pixels = model.to(dtype), test_set[0][:100].to(dtype)
+    net = DeconvNet(model.features, rule)
+    ours = net.project(net.record(pixels), layer, select=select)
+    assert ours.shape == (100, count, 1, 28, 28) and ours.dtype == dtype
+    theirs = maps_by_captum(model, model.features.get_submodule(layer), pixels, rule, select=select)
+    assert relative_difference(ours, theirs) < TOLERANCE[dtype]
 
 
 @pytest.fixture(scope="module")
 def captum_maps(test_set):
-    """`captum_maps(rule, layer, dtype)`, worked out once each."""
+    """`captum_maps(rule, layer)` of the images that the fixture `images` holds, in float64, worked out once each."""
     known = {}
 
-    def maps(rule, layer, dtype):
-        if (rule, layer, dtype) not in known:
-            model = load_lenet5().to(dtype)
-            pixels = test_set[0][:20].to(dtype)
-            known[rule, layer, dtype] = maps_by_captum(model, model.features.get_submodule(layer), pixels, rule)
-        return known[rule, layer, dtype]
+    def maps(rule, layer):
+        if (rule, layer) not in known:
+            model, pixels = load_lenet5().double(), test_set[0][:20].double()
+            known[rule, layer] = maps_by_captum(model, model.features.get_submodule(layer), pixels, rule)
+        return known[rule, layer]
 
     return maps
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-@pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("rule", deconvnet.RULES)
-def test_every_map_equals_captum(rule, layer, dtype, model, images, captum_maps):
-    net = DeconvNet(model.to(dtype).features, rule)
-    ours = net.project(net.record(images.to(dtype)), layer)
-    assert ours.dtype == dtype
-    assert relative_difference(ours, captum_maps(rule, layer, dtype)) < TOLERANCE[dtype]
-
-
 def test_the_three_rules_differ_from_each_other(captum_maps):
     """Otherwise equality with Captum would not tell one rule from another."""
-    maps = [captum_maps(rule, "pool2", torch.float64) for rule in deconvnet.RULES]
+    maps = [captum_maps(rule, "pool2") for rule in deconvnet.RULES]
     for one, other in [*pairwise(maps), (maps[0], maps[2])]:
         assert relative_difference(one, other) > 0.1
 
@@ -121,7 +124,4 @@ def test_comparison_catches(mistake, monkeypatch, model, images, captum_maps):
 def difference_from_captum(model, images, captum_maps):
     net = DeconvNet(model.double().features)
     trace = net.record(images.double())
-    return max(
-        relative_difference(net.project(trace, layer), captum_maps("deconvnet", layer, torch.float64))
-        for layer in LAYERS
-    )
+    return max(relative_difference(net.project(trace, layer), captum_maps("deconvnet", layer)) for layer in LAYERS)
