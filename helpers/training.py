@@ -22,9 +22,9 @@ def fit(
     images: Tensor,
     labels: Tensor,
     *,
-    epochs: int = 3,
-    batch_size: int = 128,
-    max_lr: float = 1e-2,
+    epochs: int = 4,
+    batch_size: int = 256,
+    max_lr: float = 1.5e-2,
     seed: int = 0,
     test: tuple[Tensor, Tensor] | None = None,
 ) -> History:
