@@ -178,7 +178,10 @@ class DeconvNet:
             TypeError: `channels` is not a sequence of integers.
             ValueError: the trace is of another chain, or the layer, a channel or `select` does not exist.
         """
-        self._check_trace(trace, layer)
+        if trace.features is not self.features:
+            raise ValueError("the trace was recorded with another network; record the images with this one")
+        if layer not in self.layers:
+            raise ValueError(f"layer {layer!r} is not in this network; it has {', '.join(self.layers)}")
         signal = _alone(trace.activations[layer], channels, select)
         names = list(self.layers)
         for position in reversed(range(names.index(layer) + 1)):
@@ -219,12 +222,6 @@ class DeconvNet:
             raise ValueError(f"images are on {images.device}, the weights on {weights.device}; move one to the other")
         if images.shape[1] != first.in_channels:
             raise ValueError(f"images have {images.shape[1]} channels; this chain takes {first.in_channels}")
-
-    def _check_trace(self, trace: Trace, layer: str) -> None:
-        if trace.features is not self.features:
-            raise ValueError("the trace was recorded with another network; record the images with this one")
-        if layer not in self.layers:
-            raise ValueError(f"layer {layer!r} is not in this network; it has {', '.join(self.layers)}")
 
 
 def _step_up(layer: nn.Module, signal: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -92,7 +92,8 @@ def save_lenet5(model: LeNet5, name: str = "my_lenet5", folder: Path = WEIGHTS) 
     """
     if Path(name).name == _SHIPPED:
         raise ValueError(f"{name!r} is the name of the shipped weights; choose another, such as 'my_lenet5'")
-    path, content = Path(folder) / f"{name}.pt", io.BytesIO()
+    content = io.BytesIO()
     torch.save(model.state_dict(), content)
+    path = Path(folder) / f"{name}.pt"
     write_atomically(path, content.getvalue())
     return path

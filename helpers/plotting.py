@@ -32,7 +32,7 @@ BLUE, GREY, YELLOW = "#0a2f8a", "#949494", "#ffee58"
 # An odd number of colours, so that one of them is the middle.
 SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, GREY, YELLOW], N=257)
 _COLOURS = {"ink": "gray", "signed": SIGNED, "activation": "inferno"}
-_STYLE = {"font.size": 9, "axes.titlesize": 9, "figure.titlesize": 12, "figure.dpi": DPI, "figure.figsize": (WIDTH, 3)}
+_STYLE = {"font.size": 9, "axes.titlesize": 9, "figure.titlesize": 12, "figure.dpi": DPI}
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,12 @@ class Panel:
     label: str = ""
     kind: Literal["ink", "signed", "activation"] = "ink"
     dots: Tensor | None = None
+
+
+def signed_limit(values: Tensor) -> float:
+    """The end of a symmetric scale in which 99.5 % of `values`, of any shape, lie. Never zero."""
+    magnitudes = values.abs().flatten()
+    return float(magnitudes.quantile(0.995)) or float(magnitudes.max()) or 1.0
 
 
 def panels(
@@ -69,21 +75,18 @@ def panels(
     """
     columns = max(map(len, rows))
     drawn = [panel for row in rows for panel in row if panel is not None]
-    norms = {"ink": Normalize(0, 1)}
-    bars = []
-    for kind, name in (("signed", "value (grey is 0)"), ("activation", "activation")):
-        values = [panel.pixels.abs().flatten() for panel in drawn if panel.kind == kind]
-        if values:
-            magnitudes = torch.cat(values)
-            if kind == "signed":
-                end = limit or float(magnitudes.quantile(0.995)) or float(magnitudes.max()) or 1.0
-            else:
-                end = float(magnitudes.max()) or 1.0
-            norms[kind] = Normalize(-end if kind == "signed" else 0, end)
-            bars.append((kind, name, "both" if kind == "signed" and float(magnitudes.max()) > end else "neither"))
+    norms, bars = {"ink": Normalize(0, 1)}, []
+    if signed := [panel.pixels.flatten() for panel in drawn if panel.kind == "signed"]:
+        values = torch.cat(signed)
+        end = limit or signed_limit(values)
+        norms["signed"] = Normalize(-end, end)
+        bars.append(("signed", "value (grey is 0)", "both" if float(values.abs().max()) > end else "neither"))
+    if activations := [panel.pixels.flatten() for panel in drawn if panel.kind == "activation"]:
+        norms["activation"] = Normalize(0, float(torch.cat(activations).abs().max()) or 1.0)
+        bars.append(("activation", "activation", "neither"))
     with plt.rc_context(_STYLE):
         cell = (WIDTH - 0.7 * len(bars) - (0.9 if row_labels else 0)) / columns
-        text = 0.19 * max(1, *(panel.label.count("\n") + 1 for panel in drawn)) if any(p.label for p in drawn) else 0.05
+        text = max(0.05, 0.19 * max(len(panel.label.splitlines()) for panel in drawn))
         height = len(rows) * (cell + text) + 0.25 * (title.count("\n") + 1) + 0.2
         figure = plt.figure(figsize=(WIDTH, height), layout="constrained")
         figure.suptitle(title)
@@ -234,8 +237,7 @@ def show(figure: Figure, alt: str, name: str | None = None) -> None:
         path = FIGURES / f"{name}.png"
         if not (path.exists() and _look_alike(path.read_bytes(), png)):
             write_atomically(path, png)
-    width = round(100 * figure.get_figwidth())
-    display(Image(png, format="png", width=width, alt=alt))
+    display(Image(png, format="png", width=round(100 * figure.get_figwidth()), alt=alt))
 
 
 def _look_alike(one: bytes, other: bytes, tolerance: float = 8 / 255) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from helpers.deconvnet import DeconvNet
 from helpers.lenet5 import LeNet5
-from helpers.plotting import SIGNED
+from helpers.plotting import SIGNED, signed_limit
 
 _SIDE = 224  # pixels on the screen: eight for each pixel of the image
 
@@ -46,7 +46,7 @@ def explore_feature_maps(model: LeNet5, images: Tensor, digits: Sequence[int]) -
     def redraw(_: object = None) -> None:
         layer, k = feature_map.value
         maps = layers[layer][digit.value]
-        limit = float(maps.abs().quantile(0.995)) or 1.0
+        limit = signed_limit(maps)
         shown = maps[k]
         image.value = _png(images[digit.value, 0], "gray", 0, 1)
         picture.value = _png(shown, SIGNED, -limit, limit)

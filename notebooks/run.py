@@ -35,9 +35,8 @@ def execute(path: Path) -> nbformat.NotebookNode:
                 kernel_name="python3",
                 resources={"metadata": {"path": elsewhere}},
                 coalesce_streams=True,
-                extra_arguments=[
-                    "--log-level=ERROR"
-                ],  # a kernel warns about its transport as it starts
+                # As it starts, a kernel warns about its transport.
+                extra_arguments=["--log-level=ERROR"],
                 on_cell_executed=lambda **_: bar.update(),
             ).execute()
     for cell in notebook.cells:
