@@ -10,13 +10,14 @@ READY := .venv/.ready
 # Threads that wait for each other by spinning train up to twenty times slower when another program wants the cores too.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help run lab test accept
+.PHONY: help run lab test accept mutation
 
 help:
 	@echo "make run     execute the four notebooks and draw figures/"
 	@echo "make lab     open JupyterLab on the notebooks"
 	@echo "make test    run the unit tests, and the notebooks as tests"
-	@echo "make accept  execute the notebooks and keep their new outputs in notebooks/"
+	@echo "make accept  execute the notebooks and keep their new outputs and figures"
+	@echo "make mutation  change the helpers in hundreds of small ways, and see that a test fails each time (half an hour)"
 
 run: $(READY)
 	@$(BIN)/python notebooks/run.py
@@ -33,6 +34,15 @@ test: $(READY)
 
 accept: $(READY)
 	@$(BIN)/python notebooks/run.py --in-place
+
+# One thread: mutmut forks a process that has used torch, and its threads do not come along.
+mutation: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutation]'
+	rm -rf mutants
+	OMP_NUM_THREADS=1 $(BIN)/python -m mutmut run
+	@$(BIN)/python -m mutmut results
+	@$(BIN)/python -m mutmut export-cicd-stats > /dev/null
+	@$(BIN)/python -c 'import json; s = json.load(open("mutants/mutmut-cicd-stats.json")); share = (s["killed"] + s["timeout"]) / s["total"]; print(f"{share:.1%} of {s[\"total\"]} mutants fail a test; 95 % are asked for"); raise SystemExit(share < 0.95)'
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from helpers.checks import check_images
+
 # In eval mode these hand their input on as it is.
 _IDENTITY = (nn.Identity, nn.Dropout, nn.Dropout2d)
 
@@ -30,11 +32,27 @@ def unpool(signal: Tensor, switches: Tensor, size: Sequence[int]) -> Tensor:
     Returns:
         `(..., H, W)`.
 
+    Raises:
+        TypeError: the switches are not int64.
+        ValueError: they do not fit the signal, or lead out of the plane.
+
     Source: Zeiler & Fergus (2013), section 2.1, "Unpooling".
     """
     height, width = size
+    if switches.dtype != torch.int64:
+        raise TypeError(
+            f"switches are {switches.dtype}; unpool needs int64, as max pooling with return_indices=True gives"
+        )
+    if signal.dim() < 2:
+        raise ValueError(f"signal has the shape {tuple(signal.shape)}; unpool needs (..., h, w)")
     planes = signal.new_zeros(*signal.shape[:-2], height * width)
-    planes.scatter_add_(-1, switches.expand_as(signal).flatten(-2), signal.flatten(-2))
+    try:
+        planes.scatter_add_(-1, switches.expand_as(signal).flatten(-2), signal.flatten(-2))
+    except RuntimeError as error:
+        raise ValueError(
+            f"switches of the shape {tuple(switches.shape)} can't bring a signal of the shape {tuple(signal.shape)} "
+            f"back to {height}×{width}: {error}"
+        ) from error
     return planes.unflatten(-1, (height, width))
 
 
@@ -56,19 +74,33 @@ def filter_back(signal: Tensor, conv: nn.Conv2d, size: Sequence[int]) -> Tensor:
     Returns:
         `(N, conv.in_channels, H, W)`.
 
+    Raises:
+        ValueError: `conv` never gives such a signal, or not from planes of this size.
+
     Source: Zeiler & Fergus (2013), section 2.1, "Filtering".
     """
+    if signal.dim() != 4 or signal.shape[1] != conv.out_channels:
+        raise ValueError(
+            f"signal has the shape {tuple(signal.shape)}; filter_back needs (N, {conv.out_channels}, h, w)"
+        )
     padding = _padding(conv)
     reached = [
-        (signal.shape[-2 + i] - 1) * conv.stride[i] - 2 * padding[i] + conv.dilation[i] * (conv.kernel_size[i] - 1) + 1
+        (signal.shape[2 + i] - 1) * conv.stride[i] - 2 * padding[i] + conv.dilation[i] * (conv.kernel_size[i] - 1) + 1
         for i in (0, 1)
     ]
+    unreached = [size[i] - reached[i] for i in (0, 1)]
+    if not all(0 <= unreached[i] < conv.stride[i] for i in (0, 1)):
+        height, width = signal.shape[2:]
+        raise ValueError(
+            f"signal is {height}×{width}, size {size[0]}×{size[1]}; this convolution makes {height}×{width} "
+            f"from {reached[0]}×{reached[1]}"
+        )
     return F.conv_transpose2d(
         signal,
         conv.weight,
         stride=conv.stride,
         padding=padding,
-        output_padding=[size[i] - reached[i] for i in (0, 1)],
+        output_padding=unreached,
         groups=conv.groups,
         dilation=conv.dilation,
     )
@@ -137,7 +169,6 @@ class DeconvNet:
         for position, (name, layer) in enumerate(self.layers.items()):
             _check_reversible(layer, f"layer {position} ({name!r}, {type(layer).__name__})")
 
-    @torch.no_grad()
     def record(self, images: Tensor) -> Trace:
         """Run `images` `(N, C, H, W)` through the chain and keep what the way back needs.
 
@@ -148,18 +179,18 @@ class DeconvNet:
         self._check_images(images)
         activations, switches = {}, {}
         signal = images
-        for name, layer in self.layers.items():
-            try:
-                signal, places = _step_up(layer, signal)
-            except RuntimeError as error:
-                shape = tuple(images.shape)
-                raise ValueError(f"images of the shape {shape} can't pass layer {name!r}: {error}") from error
-            activations[name] = signal
-            if places is not None:
-                switches[name] = places
+        with torch.no_grad():
+            for name, layer in self.layers.items():
+                try:
+                    signal, places = _step_up(layer, signal)
+                except RuntimeError as error:
+                    shape = tuple(images.shape)
+                    raise ValueError(f"images of the shape {shape} can't pass layer {name!r}: {error}") from error
+                activations[name] = signal
+                if places is not None:
+                    switches[name] = places
         return Trace(self.features, images, activations, switches)
 
-    @torch.no_grad()
     def project(self, trace: Trace, layer: str, channels: Sequence[int] | None = None, select: str = "map") -> Tensor:
         """Each chosen feature map of `layer`, alone, back in pixels.
 
@@ -184,9 +215,10 @@ class DeconvNet:
             raise ValueError(f"layer {layer!r} is not in this network; it has {', '.join(self.layers)}")
         signal = _alone(trace.activations[layer], channels, select)
         names = list(self.layers)
-        for position in reversed(range(names.index(layer) + 1)):
-            below = trace.activations[names[position - 1]] if position > 0 else trace.images
-            signal = self._step_back(signal, trace, names[position], below.shape[-2:])
+        with torch.no_grad():
+            for position in reversed(range(names.index(layer) + 1)):
+                below = trace.activations[names[position - 1]] if position > 0 else trace.images
+                signal = self._step_back(signal, trace, names[position], below.shape[-2:])
         return signal
 
     def _step_back(self, signal: Tensor, trace: Trace, name: str, size: Sequence[int]) -> Tensor:
@@ -203,15 +235,7 @@ class DeconvNet:
     def _check_images(self, images: Tensor) -> None:
         if self.features.training:
             raise ValueError("the chain is in train mode; call model.eval() before record")
-        if not isinstance(images, Tensor) or not images.is_floating_point():
-            given = f"{images.dtype}" if isinstance(images, Tensor) else type(images).__name__
-            raise TypeError(f"images are {given}; record needs a tensor of floating-point pixels")
-        if images.dim() != 4 or 0 in images.shape:
-            raise ValueError(
-                f"images have the shape {tuple(images.shape)}; record needs (N, C, H, W), with none of them 0"
-            )
-        if not images.isfinite().all():
-            raise ValueError("images hold NaN or infinity; record needs finite pixels")
+        check_images(images, "record")
         first = next((layer for layer in self.layers.values() if isinstance(layer, nn.Conv2d)), None)
         if first is None:
             return
@@ -253,7 +277,7 @@ def _alone(activation: Tensor, channels: Sequence[int] | None, select: str) -> T
             raise ValueError(f"channel {channel} does not exist; this layer has the feature maps 0 to {count - 1}")
     maps = activation[:, list(channels)]
     if select == "peak":
-        flat = maps.flatten(-2)
+        flat = maps.flatten(2)
         peak = flat.argmax(dim=-1, keepdim=True)
         maps = torch.zeros_like(flat).scatter(-1, peak, flat.gather(-1, peak)).view_as(maps)
     elif select != "map":

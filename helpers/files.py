@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Where the notebooks write, and how: a file whole or not at all."""
 
 import os
 import tempfile
@@ -22,3 +22,14 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         os.unlink(scratch)
         raise
+
+
+def output_folder(folder: Path) -> Path:
+    """`folder`, unless the environment names another place for all that is written: `$INSIDE_LENET5_OUTPUT/name`.
+
+    So tests execute the notebooks without writing over anybody's figures and weights. The folder is made if need be.
+    """
+    if elsewhere := os.environ.get("INSIDE_LENET5_OUTPUT"):
+        folder = Path(elsewhere) / folder.name
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -8,7 +8,7 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from torch import Tensor, nn
 
-from helpers.files import write_atomically
+from helpers.files import output_folder, write_atomically
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 _SHIPPED = "lenet5"
@@ -51,21 +51,29 @@ class LeNet5(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Log-probabilities `(N, 10)` of `images` `(N, 1, 28, 28)`."""
+        """Log-probabilities `(N, 10)` of `images` `(N, 1, 28, 28)`.
+
+        Raises:
+            ValueError: the images have another shape.
+        """
+        if images.dim() != 4 or images.shape[1:] != (1, 28, 28):
+            raise ValueError(f"images have the shape {tuple(images.shape)}; LeNet5 takes (N, 1, 28, 28)")
         return self.classifier(self.features(images))
 
 
-def load_lenet5(name: str = _SHIPPED, folder: Path = WEIGHTS) -> LeNet5:
+def load_lenet5(name: str = _SHIPPED, folder: Path | None = None) -> LeNet5:
     """A trained LeNet-5 in eval mode, on the CPU.
 
     Args:
         name: `"lenet5"` for the weights that ship with the project, `"my_lenet5"` for those that notebook 01 saves.
-        folder: where the file `name.pt` lies.
+        folder: where the file `name.pt` lies, if not in `helpers/weights`.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, holds more than tensors, or holds those of another network.
     """
+    if folder is None:
+        folder = WEIGHTS if name == _SHIPPED else output_folder(WEIGHTS)
     path = Path(folder) / f"{name}.pt"
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights at {path}; run notebook 01, which trains and saves 'my_lenet5'")
@@ -84,16 +92,21 @@ def load_lenet5(name: str = _SHIPPED, folder: Path = WEIGHTS) -> LeNet5:
     return model.eval()
 
 
-def save_lenet5(model: LeNet5, name: str = "my_lenet5", folder: Path = WEIGHTS) -> Path:
+def save_lenet5(model: LeNet5, name: str = "my_lenet5", folder: Path | None = None) -> Path:
     """Write the weights of `model` to `folder/name.pt`, whole or not at all, and return that path.
 
+    Without a folder they go to `helpers/weights`, where `load_lenet5` finds them.
+
     Raises:
+        TypeError: `model` is no LeNet5, so that `load_lenet5` could not read its weights.
         ValueError: `name` is that of the shipped weights, which are never written over.
     """
+    if not isinstance(model, LeNet5):
+        raise TypeError(f"model is a {type(model).__name__}; save_lenet5 needs a LeNet5")
     if Path(name).name == _SHIPPED:
         raise ValueError(f"{name!r} is the name of the shipped weights; choose another, such as 'my_lenet5'")
     content = io.BytesIO()
     torch.save(model.state_dict(), content)
-    path = Path(folder) / f"{name}.pt"
+    path = (output_folder(WEIGHTS) if folder is None else Path(folder)) / f"{name}.pt"
     write_atomically(path, content.getvalue())
     return path

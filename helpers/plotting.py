@@ -22,7 +22,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor
 
-from helpers.files import write_atomically
+from helpers.files import output_folder, write_atomically
+from helpers.pictures import png
 
 FIGURES = Path(__file__).resolve().parents[1] / "figures"
 
@@ -52,9 +53,15 @@ class Panel:
 
 
 def signed_limit(values: Tensor) -> float:
-    """The end of a symmetric scale in which 99.5 % of `values`, of any shape, lie. Never zero."""
-    magnitudes = values.abs().flatten()
-    return float(magnitudes.quantile(0.995)) or float(magnitudes.max()) or 1.0
+    """The end of a symmetric scale in which 99.5 % of `values`, of any shape, lie. Never zero.
+
+    Raises:
+        ValueError: there are no values, or not all are finite.
+    """
+    _check_values(values, "values")
+    # torch.quantile stops at 16 million values.
+    magnitudes = values.abs().numpy()
+    return float(np.quantile(magnitudes, 0.995)) or float(magnitudes.max()) or 1.0
 
 
 def panels(
@@ -72,9 +79,22 @@ def panels(
         row_labels: what stands to the left of each row.
         limit: the end of the signed scale. Without it, 99.5 % of all signed pixels lie within; the pointed ends of the
             colour bar say that a few lie beyond.
+
+    Raises:
+        TypeError: the pixels of a panel are no tensor.
+        ValueError: they are not `(H, W)` or not finite, a panel is of an unknown kind or has dots that are not
+            `(2, K)`, there is no panel, there are not as many row labels as rows, or the limit is not positive.
     """
-    columns = max(map(len, rows))
     drawn = [panel for row in rows for panel in row if panel is not None]
+    if not drawn:
+        raise ValueError("rows hold no panel; panels needs at least one")
+    for panel in drawn:
+        _check_panel(panel)
+    if row_labels and len(row_labels) != len(rows):
+        raise ValueError(f"{len(row_labels)} row labels for {len(rows)} rows; panels needs as many of each")
+    if limit is not None and not 0 < limit < float("inf"):
+        raise ValueError(f"limit is {limit}; it must be above zero and finite")
+    columns = max(map(len, rows))
     norms, bars = {"ink": Normalize(0, 1)}, []
     if signed := [panel.pixels.flatten() for panel in drawn if panel.kind == "signed"]:
         values = torch.cat(signed)
@@ -106,6 +126,24 @@ def panels(
     return figure
 
 
+def _check_panel(panel: Panel) -> None:
+    _check_values(panel.pixels, "pixels", dimensions=2)
+    if panel.kind not in _COLOURS:
+        raise ValueError(f"kind is {panel.kind!r}; it must be one of {', '.join(_COLOURS)}")
+    if panel.dots is not None and (panel.dots.dim() != 2 or len(panel.dots) != 2):
+        raise ValueError(f"dots have the shape {tuple(panel.dots.shape)}; a panel needs (2, K), rows and columns")
+
+
+def _check_values(values: Tensor, name: str, dimensions: int | None = None) -> None:
+    if not isinstance(values, Tensor):
+        raise TypeError(f"{name} of the type {type(values).__name__}: a tensor is needed")
+    if values.numel() == 0 or (dimensions is not None and values.dim() != dimensions):
+        wanted = "at least one value" if dimensions is None else f"{dimensions} dimensions, none of them 0"
+        raise ValueError(f"{name} of the shape {tuple(values.shape)}: needed are {wanted}")
+    if not values.isfinite().all():
+        raise ValueError(f"{name} with NaN or infinity: only finite numbers can be drawn")
+
+
 def _draw(axes: Axes, panel: Panel, norm: Normalize) -> None:
     axes.imshow(panel.pixels.numpy(), cmap=_COLOURS[panel.kind], norm=norm, interpolation="nearest")
     axes.set_title(panel.label, pad=3)
@@ -114,7 +152,14 @@ def _draw(axes: Axes, panel: Panel, norm: Normalize) -> None:
 
 
 def map_grid(image: Tensor, maps: Tensor, title: str, columns: int = 6) -> Figure:
-    """An image `(H, W)` beside the reconstructions `(K, H, W)` of its K feature maps, on one shared scale."""
+    """An image `(H, W)` beside the reconstructions `(K, H, W)` of its K feature maps, on one shared scale.
+
+    Raises:
+        TypeError: the image or the maps are no tensor.
+        ValueError: they have another shape, or hold NaN or infinity.
+    """
+    _check_values(image, "image", dimensions=2)
+    _check_values(maps, "maps", dimensions=3)
     cells = [Panel(image, "input"), *(Panel(one, f"map {k}", "signed") for k, one in enumerate(maps))]
     return panels([cells[i : i + columns] for i in range(0, len(cells), columns)], title)
 
@@ -128,7 +173,20 @@ def number_tables(
         tables: label and values `(H, W)` of each.
         title: what to see.
         marked: for each table, None or a `(H, W)` mask of the cells to be coloured.
+
+    Raises:
+        TypeError: a table is no tensor.
+        ValueError: there is no table, one is not `(H, W)` or not finite, or its mask has another shape.
     """
+    if not tables:
+        raise ValueError("there is no table; number_tables needs at least one")
+    masks = [None] * len(tables) if marked is None else marked
+    if len(masks) != len(tables):
+        raise ValueError(f"{len(masks)} masks for {len(tables)} tables; number_tables needs as many of each")
+    for (label, values), mask in zip(tables, masks, strict=True):
+        _check_values(values, f"values of {label!r}", dimensions=2)
+        if mask is not None and mask.shape != values.shape:
+            raise ValueError(f"the mask of {label!r} has the shape {tuple(mask.shape)}, not {tuple(values.shape)}")
     gap = 1.2
     columns = sum(values.shape[1] + gap for _, values in tables) - gap
     rows = max(values.shape[0] for _, values in tables)
@@ -140,11 +198,10 @@ def number_tables(
         margin = (WIDTH / cell - columns) / 2
         axes.set(xlim=(-margin, columns + margin), ylim=(rows + 0.1, -0.9), aspect="equal")
         left = 0.0
-        for k, (label, values) in enumerate(tables):
-            mask = values.new_zeros(values.shape) if marked is None or marked[k] is None else marked[k]
+        for (label, values), mask in zip(tables, masks, strict=True):
             axes.text(left + values.shape[1] / 2, -0.25, label, ha="center", va="bottom")
             for row, column in np.ndindex(*values.shape):
-                on = bool(mask[row, column])
+                on = mask is not None and bool(mask[row, column])
                 corner = (left + column, row)
                 axes.add_patch(Rectangle(corner, 1, 1, facecolor=YELLOW if on else "white", edgecolor="black", lw=0.8))
                 value = f"{float(values[row, column]) + 0.0:g}".replace("-", "−")
@@ -160,7 +217,13 @@ def architecture(stages: Sequence[tuple[str, Sequence[int]]], title: str) -> Fig
     Args:
         stages: for each tensor on the way, the operation that leads to it and its shape: `(C, H, W)` or `(n,)`.
         title: what to see.
+
+    Raises:
+        ValueError: there is no stage, or one has another shape.
     """
+    if not stages or not all(len(shape) in (1, 3) and min(shape) > 0 for _, shape in stages):
+        shapes = [tuple(shape) for _, shape in stages]
+        raise ValueError(f"the stages have the shapes {shapes}; architecture needs (C, H, W) or (n,), and one at least")
     box = {"edgecolor": "black", "linewidth": 0.8}
     with plt.rc_context(_STYLE):
         figure, axes = plt.subplots(figsize=(WIDTH, 2.7), layout="constrained")
@@ -190,7 +253,16 @@ def architecture(stages: Sequence[tuple[str, Sequence[int]]], title: str) -> Fig
 
 
 def learning_curves(losses: Sequence[float], accuracies: Sequence[float], title: str, window: int = 20) -> Figure:
-    """The loss a step, averaged over `window` steps, and the test accuracy after each epoch, in percent."""
+    """The loss a step, averaged over `window` steps, and the test accuracy after each epoch, in percent.
+
+    Raises:
+        ValueError: there are fewer losses than `window`, or no accuracies.
+    """
+    if not 0 < window <= len(losses) or not accuracies:
+        raise ValueError(
+            f"{len(losses)} losses and {len(accuracies)} accuracies; learning_curves needs at least {window} losses "
+            "(as many as window), and one accuracy"
+        )
     with plt.rc_context(_STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3), layout="constrained")
         figure.suptitle(title)
@@ -206,17 +278,27 @@ def learning_curves(losses: Sequence[float], accuracies: Sequence[float], title:
 
 
 def confusion_matrix(counts: Tensor, title: str) -> Figure:
-    """`counts` `(10, 10)`: rows are labels, columns predictions. The diagonal is pale: mistakes stand out."""
+    """`counts` `(n, n)`: rows are labels, columns predictions. The diagonal is pale: mistakes stand out.
+
+    Raises:
+        TypeError: `counts` is no tensor of integers.
+        ValueError: it is not square.
+    """
+    if not isinstance(counts, Tensor) or counts.is_floating_point():
+        given = f"{counts.dtype}" if isinstance(counts, Tensor) else type(counts).__name__
+        raise TypeError(f"counts are {given}; confusion_matrix needs a tensor of integers")
+    if counts.dim() != 2 or counts.shape[0] != counts.shape[1] or counts.numel() == 0:
+        raise ValueError(f"counts have the shape {tuple(counts.shape)}; confusion_matrix needs (n, n)")
     mistakes = counts.clone().fill_diagonal_(0)
     with plt.rc_context(_STYLE):
         figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
         figure.suptitle(title)
-        axes.imshow(mistakes, cmap="Greys", vmin=0, vmax=2 * max(1, int(mistakes.max())))
+        axes.imshow(mistakes.numpy(), cmap="Greys", vmin=0, vmax=2 * max(1, int(mistakes.max())))
         for row in range(len(counts)):
             for column in range(len(counts)):
                 colour = "0.45" if row == column else "black"
                 axes.text(column, row, int(counts[row, column]), ha="center", va="center", color=colour, size=8)
-        axes.set(xlabel="predicted digit", ylabel="true digit", xticks=range(10), yticks=range(10))
+        axes.set(xlabel="predicted digit", ylabel="true digit", xticks=range(len(counts)), yticks=range(len(counts)))
         axes.spines[:].set_visible(False)
     return figure
 
@@ -227,17 +309,21 @@ def show(figure: Figure, alt: str, name: str | None = None) -> None:
     A file that already shows the same picture is left alone, as another processor may round a colour differently.
 
     Raises:
+        ValueError: there is no alternative text, or the name would leave the folder.
         OSError: the file can't be written; an older one stays.
     """
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=DPI, metadata={"Software": None})
+    if not alt.strip():
+        raise ValueError("the alternative text is empty; say in words what the picture shows")
+    if name is not None and Path(name).name != name:
+        raise ValueError(f"name is {name!r}; it must be that of a file in figures/, without a folder")
+    figure.set_dpi(DPI)
+    picture = png(figure)
     plt.close(figure)
-    png = buffer.getvalue()
     if name is not None:
-        path = FIGURES / f"{name}.png"
-        if not (path.exists() and _look_alike(path.read_bytes(), png)):
-            write_atomically(path, png)
-    display(Image(png, format="png", width=round(100 * figure.get_figwidth()), alt=alt))
+        path = output_folder(FIGURES) / f"{name}.png"
+        if not (path.exists() and _look_alike(path.read_bytes(), picture)):
+            write_atomically(path, picture)
+    display(Image(picture, format="png", width=round(100 * figure.get_figwidth()), alt=alt))
 
 
 def _look_alike(one: bytes, other: bytes, tolerance: float = 8 / 255) -> bool:

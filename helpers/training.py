@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from helpers.checks import check_images, check_labels
+
 
 @dataclass
 class History:
@@ -39,12 +41,16 @@ def fit(
         test: images and labels on which the accuracy is taken after each epoch. Nothing is learnt from them.
 
     Raises:
-        ValueError: there are not as many labels as images, or there are none.
+        TypeError: the images are not floating-point, or the labels not int64.
+        ValueError: the images have another shape or hold NaN or infinity, there are not as many labels, or one of the
+            settings is not positive.
 
     Source: Kingma & Ba (2015) for Adam; Smith & Topin (2018), "Super-convergence", for the one-cycle rate.
     """
-    if len(images) != len(labels) or len(images) == 0:
-        raise ValueError(f"{len(images)} images and {len(labels)} labels; fit needs as many of each, and at least one")
+    check_images(images, "fit")
+    check_labels(labels, images, "fit")
+    if min(epochs, batch_size, max_lr) <= 0:
+        raise ValueError(f"epochs={epochs}, batch_size={batch_size} and max_lr={max_lr}; fit needs all above zero")
     steps_an_epoch = -(-len(images) // batch_size)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr, total_steps=epochs * steps_an_epoch)
@@ -72,7 +78,12 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 1000) -> Tensor:
     """Log-probabilities `(N, classes)` of `images` `(N, C, H, W)`, in eval mode and without gradients.
 
     The model comes back in the mode in which it was.
+
+    Raises:
+        TypeError: the images are not floating-point.
+        ValueError: the images have another shape, or hold NaN or infinity.
     """
+    check_images(images, "predict")
     was_training = model.training
     model.eval()
     with torch.no_grad():
@@ -82,5 +93,12 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 1000) -> Tensor:
 
 
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """The share of `images` `(N, C, H, W)` whose most probable class is their label, from 0 to 1."""
+    """The share of `images` `(N, C, H, W)` whose most probable class is their label, from 0 to 1.
+
+    Raises:
+        TypeError: the images are not floating-point, or `labels` `(N,)` not int64.
+        ValueError: the images have another shape or hold NaN or infinity, or there are not as many labels.
+    """
+    check_images(images, "accuracy")
+    check_labels(labels, images, "accuracy")
     return (predict(model, images).argmax(dim=1) == labels).double().mean().item()

@@ -1,10 +1,11 @@
 """Execute the notebooks in order, with a progress bar, and say which figures they drew.
 
-The executed copies go to build/notebooks/; with --in-place they take the place of the notebooks
-themselves.
+The executed copies go to build/notebooks/. With --in-place they take the place of the notebooks
+themselves, and the figures that they drew that of all files in figures/, once all have run.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -50,16 +51,24 @@ def main() -> None:
     parser.add_argument(
         "--in-place", action="store_true", help="replace the notebooks by their executed copies"
     )
-    target = NOTEBOOKS if parser.parse_args().in_place else BUILD
-    target.mkdir(parents=True, exist_ok=True)
+    in_place = parser.parse_args().in_place
     start = time.perf_counter()
     paths = sorted(NOTEBOOKS.glob("0*.ipynb"))
-    for path in paths:
-        try:
-            executed = execute(path)
-        except CellExecutionError as error:
-            sys.exit(f"\n{path.name} stopped at an error:\n\n{error}")
-        write_atomically(target / path.name, (nbformat.writes(executed) + "\n").encode())
+    target = NOTEBOOKS if in_place else BUILD
+    with tempfile.TemporaryDirectory() as output:
+        if in_place:
+            os.environ["INSIDE_LENET5_OUTPUT"] = output
+        executed = {}
+        for path in paths:
+            try:
+                executed[target / path.name] = nbformat.writes(execute(path)) + "\n"
+            except CellExecutionError as error:
+                sys.exit(f"\n{path.name} stopped at an error:\n\n{error}")
+        target.mkdir(parents=True, exist_ok=True)
+        for path, text in executed.items():
+            write_atomically(path, text.encode())
+        if in_place:
+            replace_figures(Path(output) / FIGURES.name)
     figures = sorted(FIGURES.glob("*.png"))
     seconds = time.perf_counter() - start
     print(
@@ -68,6 +77,16 @@ def main() -> None:
     print(f"{len(figures)} figures are in {FIGURES}:")
     for figure in figures:
         print(f"    {figure.name}")
+
+
+def replace_figures(drawn: Path) -> None:
+    """Put the files in `drawn` into figures/, and delete what the notebooks no longer draw."""
+    names = {path.name for path in drawn.glob("*.png")}
+    for name in names:
+        write_atomically(FIGURES / name, (drawn / name).read_bytes())
+    for path in FIGURES.glob("*.png"):
+        if path.name not in names:
+            path.unlink()
 
 
 if __name__ == "__main__":

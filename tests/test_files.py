@@ -1,11 +1,13 @@
-"""helpers.files: a file is written whole or not at all."""
+"""helpers.files: a file is written whole or not at all, and where the environment says."""
 
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
-from helpers.files import write_atomically
+from helpers.files import output_folder, write_atomically
 
 
 def test_writes_a_new_file(tmp_path):
@@ -69,3 +71,37 @@ def test_until_it_is_whole_the_old_file_stands(tmp_path, monkeypatch):
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="missing"):
         write_atomically(tmp_path / "missing" / "file", b"")
+
+
+KILLED_IN_BETWEEN = """
+import os, signal, sys
+from pathlib import Path
+from helpers.files import write_atomically
+
+os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+write_atomically(Path(sys.argv[1]), b"new")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_a_process_that_is_killed_in_between_leaves_the_old_file(tmp_path):
+    """The scratch file stays, under a name that no reader asks for."""
+    (tmp_path / "file").write_bytes(b"old")
+    killed = subprocess.run([sys.executable, "-c", KILLED_IN_BETWEEN, tmp_path / "file"])
+    assert killed.returncode < 0
+    assert (tmp_path / "file").read_bytes() == b"old"
+    (scratch,) = (path for path in tmp_path.iterdir() if path.name != "file")
+    assert scratch.name.startswith(".file-") and scratch.read_bytes() == b"new"
+
+
+def test_what_is_written_stays_in_its_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("INSIDE_LENET5_OUTPUT", raising=False)
+    assert output_folder(tmp_path / "figures") == tmp_path / "figures"
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_environment_can_send_it_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("INSIDE_LENET5_OUTPUT", str(tmp_path / "new" / "output"))
+    for _ in range(2):
+        assert output_folder(tmp_path / "figures") == tmp_path / "new" / "output" / "figures"
+    assert (tmp_path / "new" / "output" / "figures").is_dir()

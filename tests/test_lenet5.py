@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import re
 import shutil
 
 import pytest
@@ -132,6 +133,28 @@ def test_an_interrupted_save_leaves_the_old_file_and_no_litter(tmp_path, monkeyp
     assert os.listdir(tmp_path) == ["my_lenet5.pt"]
 
 
+def test_without_a_folder_own_weights_go_where_the_environment_says(tmp_path, monkeypatch):
+    """The shipped ones stay where they are."""
+    monkeypatch.setattr(lenet5, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setenv("INSIDE_LENET5_OUTPUT", str(tmp_path / "elsewhere"))
+    shutil.copytree(WEIGHTS, tmp_path / "weights")
+    model = LeNet5()
+    assert save_lenet5(model, "other") == tmp_path / "elsewhere" / "weights" / "other.pt"
+    assert load_lenet5("other").features.conv1.weight.equal(model.features.conv1.weight)
+    assert load_lenet5().state_dict().keys() == model.state_dict().keys()
+    monkeypatch.delenv("INSIDE_LENET5_OUTPUT")
+    assert save_lenet5(model, "other") == tmp_path / "weights" / "other.pt"
+    assert load_lenet5("other").features.conv1.weight.equal(model.features.conv1.weight)
+
+
+def test_weights_that_were_saved_on_a_gpu_load_without_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+    save_lenet5(LeNet5(), folder=tmp_path)
+    with (tmp_path / "my_lenet5.pt").open("rb") as file:
+        assert b"cuda:0" in file.read()
+    assert load_lenet5("my_lenet5", tmp_path).features.conv1.weight.device.type == "cpu"
+
+
 def test_missing_weights_are_named_with_the_way_to_get_them(tmp_path):
     with pytest.raises(FileNotFoundError, match="my_lenet5.pt; run notebook 01"):
         load_lenet5("my_lenet5", tmp_path)
@@ -160,29 +183,43 @@ def state_of_a_lenet5_with_larger_filters():
     return saved(model.state_dict())
 
 
+NO_FILE_OF_WEIGHTS = "is damaged, or is no file of weights that torch.load trusts: "
+NO_LENET5 = "does not hold the weights of a LeNet-5: "
+
+# what the file holds, and what is said of it
 DAMAGED = {
-    "empty": lambda: b"",
-    "cut to half": lambda: shipped()[: len(shipped()) // 2],
-    "last byte lost": lambda: shipped()[:-1],
-    "one byte flipped": one_flipped_byte,
-    "a text": lambda: b"hello",
-    "a web page": lambda: b"<!DOCTYPE html><html><body>404: not found</body></html>",
-    "the pointer that Git LFS leaves": lambda: b"version https://git-lfs.github.com/spec/v1\n",
-    "one layer lost": lambda: saved({k: v for k, v in LeNet5().state_dict().items() if "conv2" not in k}),
-    "one layer too many": lambda: saved({**LeNet5().state_dict(), "features.conv3.weight": torch.zeros(1)}),
-    "larger filters": state_of_a_lenet5_with_larger_filters,
-    "another network": lambda: saved(nn.Linear(2, 2).state_dict()),
-    "only a tensor": lambda: saved(torch.zeros(3)),
-    "a list": lambda: saved([1, 2]),
-    "keys that are no names": lambda: saved({1: torch.zeros(3)}),
-    "a whole model, not its weights": lambda: saved(LeNet5()),
+    "empty": (lambda: b"", NO_FILE_OF_WEIGHTS),
+    "cut to half": (lambda: shipped()[: len(shipped()) // 2], NO_FILE_OF_WEIGHTS),
+    "last byte lost": (lambda: shipped()[:-1], NO_FILE_OF_WEIGHTS),
+    "one byte flipped": (one_flipped_byte, NO_FILE_OF_WEIGHTS + "bad checksum of .*data"),
+    "a text": (lambda: b"hello", NO_FILE_OF_WEIGHTS),
+    "a web page": (lambda: b"<!DOCTYPE html><html><body>404: not found</body></html>", NO_FILE_OF_WEIGHTS),
+    "the pointer that Git LFS leaves": (lambda: b"version https://git-lfs.github.com/spec/v1\n", NO_FILE_OF_WEIGHTS),
+    "a whole model, not its weights": (lambda: saved(LeNet5()), NO_FILE_OF_WEIGHTS),
+    "one layer lost": (
+        lambda: saved({k: v for k, v in LeNet5().state_dict().items() if "conv2" not in k}),
+        NO_LENET5 + "(?s:.*)Missing.*features.conv2.weight",
+    ),
+    "one layer too many": (
+        lambda: saved({**LeNet5().state_dict(), "features.conv3.weight": torch.zeros(1)}),
+        NO_LENET5 + "(?s:.*)features.conv3.weight",
+    ),
+    "larger filters": (
+        state_of_a_lenet5_with_larger_filters,
+        NO_LENET5 + r"(?s:.*)\[6, 1, 7, 7\].*\[6, 1, 5, 5\]",
+    ),
+    "another network": (lambda: saved(nn.Linear(2, 2).state_dict()), NO_LENET5),
+    "only a tensor": (lambda: saved(torch.zeros(3)), NO_LENET5),
+    "a list": (lambda: saved([1, 2]), NO_LENET5),
+    "keys that are no names": (lambda: saved({1: torch.zeros(3)}), NO_LENET5),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGED)
 def test_a_file_that_is_no_lenet5_is_a_value_error_that_names_it(damage, tmp_path):
-    (tmp_path / "my_lenet5.pt").write_bytes(DAMAGED[damage]())
-    with pytest.raises(ValueError, match=r"my_lenet5\.pt"):
+    make, message = DAMAGED[damage]
+    (tmp_path / "my_lenet5.pt").write_bytes(make())
+    with pytest.raises(ValueError, match=rf"{re.escape(str(tmp_path))}.my_lenet5\.pt {message}"):
         load_lenet5("my_lenet5", tmp_path)
 
 

@@ -1,6 +1,7 @@
 """The notebooks as they are committed: executed in order, portable, small, and readable without seeing the pictures.
 
-That their cells run and give the outputs that are stored is nbval's to test.
+That their cells run and give the outputs that are stored is nbval's to test, with notebooks/conftest.py for the
+pictures; that they import nothing in vain is ruff's.
 """
 
 import re
@@ -10,8 +11,16 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 
+from helpers.training import predict
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted(path for path in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+
+TEXTS = sorted(
+    path
+    for folder in (".", "docs", "helpers", "data")
+    for path in (ROOT / folder).glob("**/*.md" if folder != "." else "*.md")
+)
 
 MAX_BYTES = 1_500_000
 MAX_LINES = 40
@@ -25,6 +34,8 @@ REFERENCE = re.compile(r"^ {0,3}\[[^\]^]+\]:\s*<?(?P<target>[^\s>]+)", re.MULTIL
 HTML_TAG = re.compile(r"<(?:img|a|source|video)\b[^>]*>", re.IGNORECASE | re.DOTALL)
 HTML_TARGET = re.compile(r"\b(?:src|href)\s*=\s*[\"'](?P<target>[^\"']+)", re.IGNORECASE)
 HTML_ALT = re.compile(r"\balt\s*=\s*([\"'])(?P<alt>.*?)\1", re.IGNORECASE | re.DOTALL)
+HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
+FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 # what stands in code or in a formula is no link
 NO_MARKDOWN = re.compile(r"^ *```.*?^ *```|``.*?``|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$", re.MULTILINE | re.DOTALL)
 
@@ -156,21 +167,90 @@ def test_every_picture_in_the_text_has_an_alternative_text(notebook):
         assert [alt for alt in pictures(cell.source) if not alt.strip()] == [], cell.source
 
 
-def test_every_relative_link_leads_to_a_file_of_this_project(path, notebook):
+def anchors(path):
+    """What a `#` can lead to in a file: the headings of a notebook as JupyterLab, of a text as GitHub writes them."""
+    if path.suffix == ".ipynb":
+        source = "\n".join(cell.source for cell in markdown_cells(nbformat.read(path, as_version=4)))
+        return {title.replace(" ", "-") for title in HEADING.findall(FENCED.sub("", source))}
+    titles = HEADING.findall(FENCED.sub("", path.read_text(encoding="utf-8")))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def broken_links(path, source, attachments=()):
+    """The links in the Markdown `source` of the file `path` that lead to no file, or no heading, of this project."""
     broken = []
+    for link in links(source):
+        target, _, anchor = unquote(link).partition("#")
+        if link.startswith("attachment:"):
+            whole = link.removeprefix("attachment:") in attachments
+        elif re.match(r"(https?|mailto):", link):
+            whole = True
+        else:
+            file = (path.parent / target).resolve() if target else path
+            whole = file.exists() and file.is_relative_to(ROOT) and (not anchor or anchor in anchors(file))
+        if not whole:
+            broken.append(link)
+    return broken
+
+
+def test_links_that_lead_nowhere_are_found():
+    """The tests below would pass if none were."""
+    readme = ROOT / "README.md"
+    whole = "[a](#the-notebooks) [b](helpers/data.py) [c](https://example.org/#part) [d](README.md#in-a-course)"
+    assert broken_links(readme, whole) == []
+    for link in ("#the-notebook", "helpers/date.py", "../outside.md", "README.md#no-such-part", "attachment:a.png"):
+        assert broken_links(readme, f"[a]({link})") == [link]
+    notebook = NOTEBOOKS[3]
+    assert broken_links(notebook, "[a](#The-procedure) [b](../README.md#the-notebooks)") == []
+    assert broken_links(notebook, "[a](#the-procedure)") == ["#the-procedure"]
+
+
+def test_every_link_in_a_notebook_leads_somewhere(path, notebook):
     for cell in markdown_cells(notebook):
-        for link in links(cell.source):
-            target = unquote(link.partition("#")[0])
-            if link.startswith("attachment:"):
-                whole = link.removeprefix("attachment:") in cell.get("attachments", {})
-            elif re.match(r"(https?|mailto):", link) or not target:
-                whole = True
-            else:
-                file = (path.parent / target).resolve()
-                whole = file.exists() and file.is_relative_to(ROOT)
-            if not whole:
-                broken.append(link)
-    assert broken == []
+        assert broken_links(path, cell.source, cell.get("attachments", {})) == [], cell.source
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_link_in_a_text_leads_somewhere(text):
+    assert broken_links(text, text.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_picture_in_a_text_has_an_alternative_text(text):
+    assert [alt for alt in pictures(text.read_text(encoding="utf-8")) if not alt.strip()] == []
+
+
+def test_only_what_a_fresh_training_gives_is_not_compared():
+    """Whatever these cells say or draw is not held to what is stored. Nothing may be added without a reason."""
+    uncompared = [
+        (path.name[:2], tag, cell.source.splitlines()[-1])
+        for path in NOTEBOOKS
+        for cell in code_cells(nbformat.read(path, as_version=4))
+        for tag in [*cell.metadata.get("tags", []), *re.findall(r"(?i)#\s*(?:nbval|pytest)\w*", cell.source)]
+    ]
+    assert uncompared == [
+        # the progress bar tells how fast the machine is
+        (
+            "01",
+            "nbval-ignore-output",
+            "history = fit(model, images, labels, epochs=4, test=(test_images, test_labels))",
+        ),
+        # the learning curves
+        ("01", "fresh-training", ")"),
+    ]
+
+
+def test_notebook_04_refuses_an_image_that_the_network_gets_wrong(test_set, model):
+    """One of the ten mistakes, planted: the grids of a digit that is taken for another."""
+    images, labels = test_set
+    wrong = ((predict(model, images).argmax(dim=1) != labels) & (labels == 5)).nonzero()[0, 0].item()
+    cells = [cell.source for cell in code_cells(nbformat.read(NOTEBOOKS[3], as_version=4))]
+    choice = "indices = [most_typical(digit) for digit in digits]\n"
+    assert choice in cells[1]
+    names = {}
+    exec(cells[0] + "\n" + cells[1], names)
+    with pytest.raises(AssertionError):
+        exec(cells[0] + "\n" + cells[1].replace(choice, f"{choice}indices[2] = {wrong}\n"), {})
 
 
 def test_no_code_cell_is_longer_than_a_screen(notebook):

@@ -129,12 +129,6 @@ def test_the_progress_bar_is_on_stdout_and_nothing_on_stderr(capsys):
     assert err == ""
 
 
-@pytest.mark.parametrize(("images", "labels"), [(3, 2), (2, 3), (0, 0), (0, 1)])
-def test_fit_needs_as_many_labels_as_images_and_at_least_one(images, labels):
-    with pytest.raises(ValueError, match=f"{images} images and {labels} labels"):
-        fit(small_model(), torch.rand(images, 1, 4, 4), torch.zeros(labels, dtype=torch.int64))
-
-
 @pytest.mark.parametrize("batch_size", [1, 7, 20, 1000])
 def test_predict_equals_the_model_in_one_go(batch_size, model, images):
     model.double()

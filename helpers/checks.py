@@ -1,0 +1,38 @@
+"""What every function asks of the images that it is given."""
+
+import torch
+from torch import Tensor
+
+
+def check_images(images: Tensor, wanted_by: str) -> None:
+    """Raise unless `images` is a tensor of finite floating-point numbers, `(N, C, H, W)` with none of them 0.
+
+    Raises:
+        TypeError: it is no tensor, or one of another kind of numbers.
+        ValueError: its shape or its values are wrong.
+    """
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        given = f"{images.dtype}" if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"images are {given}; {wanted_by} needs a tensor of floating-point pixels")
+    if images.dim() != 4 or 0 in images.shape:
+        raise ValueError(
+            f"images have the shape {tuple(images.shape)}; {wanted_by} needs (N, C, H, W), with none of them 0"
+        )
+    if not images.isfinite().all():
+        raise ValueError(f"images hold NaN or infinity; {wanted_by} needs finite pixels")
+
+
+def check_labels(labels: Tensor, images: Tensor, wanted_by: str) -> None:
+    """Raise unless `labels` is a tensor of int64, `(N,)`, one for each of `images` `(N, ...)`.
+
+    Raises:
+        TypeError: it is no tensor, or not of int64.
+        ValueError: its shape is wrong.
+    """
+    if not isinstance(labels, Tensor) or labels.dtype != torch.int64:
+        given = f"{labels.dtype}" if isinstance(labels, Tensor) else type(labels).__name__
+        raise TypeError(f"labels are {given}; {wanted_by} needs a tensor of int64, the numbers of the classes")
+    if labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"labels have the shape {tuple(labels.shape)}; {wanted_by} needs one label for each of {len(images)} images"
+        )

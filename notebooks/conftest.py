@@ -1,0 +1,58 @@
+"""What nbval leaves out: the pictures that a cell draws are compared with the stored ones."""
+
+import base64
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from nbval.plugin import IPyNbCell
+from pictures import differences, leave
+
+# What a cell with this tag draws is the outcome of a training, which differs between processors.
+NOT_COMPARED = "fresh-training"
+DIFFERENCES = Path(__file__).resolve().parents[1] / "build" / "differences"
+
+
+def pytest_configure(config):
+    """The notebooks write figures and weights to a folder of the tests, not over the reader's."""
+    output = tempfile.TemporaryDirectory()
+    config.add_cleanup(output.cleanup)
+    os.environ["INSIDE_LENET5_OUTPUT"] = output.name
+    shutil.rmtree(DIFFERENCES, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    result = yield
+    if isinstance(item, IPyNbCell) and NOT_COMPARED not in item.cell.metadata.get("tags", []):
+        if faults := compare(item.path.stem, item.cell_num, item.cell.outputs, item.test_outputs):
+            item.raise_cell_error("the pictures differ from the stored ones\n" + "\n".join(faults))
+    return result
+
+
+def compare(notebook, cell, stored, drawn):
+    """The faults of the pictures among a cell's outputs; those that differ are left in a folder."""
+    stored, drawn = pictures_of(stored), pictures_of(drawn)
+    if len(stored) != len(drawn):
+        return [f"the cell draws {len(drawn)} pictures; {len(stored)} are stored"]
+    faults = []
+    for k, ((expected, before), (actual, after)) in enumerate(zip(stored, drawn, strict=True)):
+        found = differences(expected, actual)
+        if found:
+            name = f"{notebook}-cell-{cell}-{k}"
+            leave(DIFFERENCES, name, expected, actual)
+            found.append(f"look at build/differences/{name}-(expected|actual|difference).png")
+        if before != after:
+            found.append(f"the alternative text is {after!r}, not {before!r}")
+        faults += [f"picture {k}: {line}" for line in found]
+    return [*faults, "if this is wanted: make accept"] if faults else []
+
+
+def pictures_of(outputs):
+    """The PNG files among `outputs`, each with its alternative text."""
+    shown = [output for output in outputs if "image/png" in output.get("data", {})]
+    alts = [output["metadata"].get("image/png", {}).get("alt") for output in shown]
+    files = [base64.b64decode(output["data"]["image/png"]) for output in shown]
+    return list(zip(files, alts, strict=True))

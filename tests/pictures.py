@@ -1,0 +1,145 @@
+"""Whether two pictures show the same, whatever the fonts and the processor drew.
+
+A picture is a PNG file with the description that `helpers.pictures.png` writes into it. Three things are compared:
+
+1. What the description says: every text, and each panel's shape, scale, range of values and dots.
+2. The panels, cell by cell: each value's colour is read back from the middle of its cell, wherever the panel lies.
+3. All else, such as frames, arrows and colour bars: each pixel must have its like near by in the other picture.
+"""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from PIL import Image
+
+NUMBERS = 2e-3  # numbers of a panel may differ by this share of the largest of them
+COLOUR = 8  # of 255 levels: a colour that differs by less is one that another processor rounds differently
+REACH = 5  # pixels: how far other fonts may push what is beside them
+LIKE = 64  # of 255 levels: what counts as the like of a pixel, whose edge may be smoothed differently
+
+
+def differences(expected: bytes, actual: bytes) -> list[str]:
+    """What `actual` shows otherwise than `expected`, a line each; empty if they show the same."""
+    before, after = _opened(expected), _opened(actual)
+    if before.size != after.size:
+        return [f"the size is {after.size}, not {before.size} pixels"]
+    told, tells = _description(before), _description(after)
+    if told is None or tells is None:
+        return [f"the {'stored' if told is None else 'new'} picture has no description of itself"]
+    found = _texts(told["texts"], tells["texts"])
+    if len(told["panels"]) != len(tells["panels"]):
+        return [*found, f"there are {len(tells['panels'])} panels, not {len(told['panels'])}"]
+    for k, (one, other) in enumerate(zip(told["panels"], tells["panels"], strict=True)):
+        found += [f"panel {k}: {line}" for line in _panel(before, one, after, other)]
+    return found + _rest(before, told, after, tells)
+
+
+def leave(folder: Path, name: str, expected: bytes, actual: bytes) -> None:
+    """Write `name-expected.png`, `name-actual.png` and `name-difference.png`, white where they differ, to `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}-expected.png").write_bytes(expected)
+    (folder / f"{name}-actual.png").write_bytes(actual)
+    before, after = _opened(expected), _opened(actual)
+    size = (max(before.width, after.width), max(before.height, after.height))
+    one, other = (np.asarray(_padded(picture, size), dtype=int) for picture in (before, after))
+    distance = np.abs(one - other).max(axis=2)
+    Image.fromarray((255 * (distance > COLOUR)).astype("uint8")).save(folder / f"{name}-difference.png")
+
+
+def _opened(png: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(png))
+    opened = picture.convert("RGB")
+    opened.info = picture.info
+    return opened
+
+
+def _padded(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    whole = Image.new("RGB", size, "magenta")
+    whole.paste(picture)
+    return whole
+
+
+def _description(picture: Image.Image) -> dict | None:
+    return json.loads(picture.info["Description"]) if "Description" in picture.info else None
+
+
+def _texts(expected: list[dict], actual: list[dict]) -> list[str]:
+    one, other = ([line["text"] for line in lines] for lines in (expected, actual))
+    if len(one) != len(other):
+        return [f"the texts are {other}, not {one}"]
+    return [f"a text is {b!r}, not {a!r}" for a, b in zip(one, other, strict=True) if a != b]
+
+
+def _panel(before: Image.Image, one: dict, after: Image.Image, other: dict) -> list[str]:
+    if one["shape"] != other["shape"]:
+        return [f"the shape is {other['shape']}, not {one['shape']}"]
+    found = []
+    if one["dots"] != other["dots"]:
+        found.append(f"the dots (row, column) are at {other['dots']}, not at {one['dots']}")
+    for what in ("scale", "values"):
+        tolerance = NUMBERS * max(map(abs, one[what]))
+        if not np.allclose(one[what], other[what], rtol=0, atol=tolerance):
+            names = "from, to" if what == "scale" else "smallest, largest, mean"
+            found.append(f"the {what} ({names}) are {other[what]}, not {one[what]}")
+    cells, others = _cells(before, one), _cells(after, other)
+    differ = np.abs(cells - others).max(axis=2) > COLOUR
+    for row, column in one["dots"]:
+        differ[round(row), round(column)] = False
+    wrong = np.argwhere(differ)
+    if len(wrong):
+        row, column = wrong[0]
+        found.append(
+            f"{len(wrong)} of {cells.shape[0] * cells.shape[1]} values have another colour, the first at row {row}, "
+            f"column {column}: {others[row, column].tolist()}, not {cells[row, column].tolist()}"
+        )
+    return found
+
+
+def _cells(picture: Image.Image, panel: dict) -> np.ndarray:
+    """The colours `(H, W, 3)` of a panel's values: medians over the middles of cells, as a text may cover some."""
+    (rows, columns), (left, top, right, bottom) = panel["shape"], panel["box"]
+    y, x = _middles(top, bottom, rows), _middles(left, right, columns)
+    middles = np.asarray(picture)[y[:, None, :, None], x[None, :, None, :]]
+    return np.median(middles, axis=(2, 3)).astype(int)
+
+
+def _middles(low: float, high: float, count: int) -> np.ndarray:
+    """The pixels `(count, n)` in the middle half of each of `count` cells that share the pixels from low to high."""
+    side = (high - low) / count
+    n = max(1, round(side / 2))
+    first = low + (np.arange(count) + 0.5) * side - n / 2
+    return np.round(first).astype(int)[:, None] + np.arange(n)
+
+
+def _rest(before: Image.Image, told: dict, after: Image.Image, tells: dict) -> list[str]:
+    one, other = (np.asarray(picture, dtype=np.int16) for picture in (before, after))
+    differ = (np.abs(one - other) > LIKE).any(axis=2)
+    for description in (told, tells):
+        for item in (*description["panels"], *description["texts"]):
+            left, top, right, bottom = (round(side) for side in item["box"])
+            differ[max(0, top - REACH) : bottom + REACH, max(0, left - REACH) : right + REACH] = False
+    if differ.any():
+        differ &= _without_like(one, other) | _without_like(other, one)
+    if not differ.any():
+        return []
+    top, left = np.argwhere(differ).min(axis=0)
+    bottom, right = np.argwhere(differ).max(axis=0)
+    return [f"{differ.sum()} pixels outside the panels differ, from ({left}, {top}) to ({right}, {bottom})"]
+
+
+def _without_like(pixels: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Where none of `others` within reach has a colour like that of `pixels`, channel by channel: `(H, W)`."""
+    low, high = _nearby(others, np.min), _nearby(others, np.max)
+    return ((pixels < low - LIKE) | (pixels > high + LIKE)).any(axis=2)
+
+
+def _nearby(pixels: np.ndarray, extreme: Callable) -> np.ndarray:
+    """The extreme of all `pixels` `(H, W, 3)` within reach of each one, channel by channel."""
+    for axis in (0, 1):
+        padded = np.pad(pixels, [(REACH, REACH) if k == axis else (0, 0) for k in range(3)], mode="edge")
+        pixels = extreme(sliding_window_view(padded, 2 * REACH + 1, axis=axis), axis=-1)
+    return pixels
