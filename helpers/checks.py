@@ -1,4 +1,4 @@
-"""What every function asks of the images that it is given."""
+"""What the functions ask of the images, labels and numbers that they are given."""
 
 import torch
 from torch import Tensor
@@ -23,11 +23,11 @@ def check_images(images: Tensor, wanted_by: str) -> None:
 
 
 def check_labels(labels: Tensor, images: Tensor, wanted_by: str) -> None:
-    """Raise unless `labels` is a tensor of int64, `(N,)`, one for each of `images` `(N, ...)`.
+    """Raise unless `labels` is a tensor of int64, `(N,)`, one for each of `images` `(N, ...)`, none below zero.
 
     Raises:
         TypeError: it is no tensor, or not of int64.
-        ValueError: its shape is wrong.
+        ValueError: its shape or its values are wrong.
     """
     if not isinstance(labels, Tensor) or labels.dtype != torch.int64:
         given = f"{labels.dtype}" if isinstance(labels, Tensor) else type(labels).__name__
@@ -36,3 +36,18 @@ def check_labels(labels: Tensor, images: Tensor, wanted_by: str) -> None:
         raise ValueError(
             f"labels have the shape {tuple(labels.shape)}; {wanted_by} needs one label for each of {len(images)} images"
         )
+    if labels.min() < 0:
+        raise ValueError(f"labels hold {int(labels.min())}; {wanted_by} needs the numbers of the classes, from 0")
+
+
+def check_count(name: str, count: int) -> None:
+    """Raise unless `count` is an integer above zero.
+
+    Raises:
+        TypeError: it is no integer.
+        ValueError: it is zero or less.
+    """
+    if not isinstance(count, int):
+        raise TypeError(f"{name} is {count!r}; it must be an integer")
+    if count <= 0:
+        raise ValueError(f"{name} is {count}; it must be above zero")

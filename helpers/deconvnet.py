@@ -38,13 +38,12 @@ def unpool(signal: Tensor, switches: Tensor, size: Sequence[int]) -> Tensor:
 
     Source: Zeiler & Fergus (2013), section 2.1, "Unpooling".
     """
-    height, width = size
-    if switches.dtype != torch.int64:
-        raise TypeError(
-            f"switches are {switches.dtype}; unpool needs int64, as max pooling with return_indices=True gives"
-        )
-    if signal.dim() < 2:
-        raise ValueError(f"signal has the shape {tuple(signal.shape)}; unpool needs (..., h, w)")
+    height, width = _plane(size)
+    if not isinstance(switches, Tensor) or switches.dtype != torch.int64:
+        given = f"{switches.dtype}" if isinstance(switches, Tensor) else type(switches).__name__
+        raise TypeError(f"switches are {given}; unpool needs int64, as max pooling with return_indices=True gives")
+    if not isinstance(signal, Tensor) or signal.dim() < 2:
+        raise ValueError(f"signal is {_given(signal)}; unpool needs a tensor (..., h, w)")
     planes = signal.new_zeros(*signal.shape[:-2], height * width)
     try:
         planes.scatter_add_(-1, switches.expand_as(signal).flatten(-2), signal.flatten(-2))
@@ -75,25 +74,27 @@ def filter_back(signal: Tensor, conv: nn.Conv2d, size: Sequence[int]) -> Tensor:
         `(N, conv.in_channels, H, W)`.
 
     Raises:
-        ValueError: `conv` never gives such a signal, or not from planes of this size.
+        TypeError: `conv` is no convolution.
+        ValueError: it can't be reversed, or never gives such a signal, or not from planes of this size.
 
     Source: Zeiler & Fergus (2013), section 2.1, "Filtering".
     """
-    if signal.dim() != 4 or signal.shape[1] != conv.out_channels:
-        raise ValueError(
-            f"signal has the shape {tuple(signal.shape)}; filter_back needs (N, {conv.out_channels}, h, w)"
-        )
+    if not isinstance(conv, nn.Conv2d):
+        raise TypeError(f"conv is a {type(conv).__name__}; filter_back needs a Conv2d")
+    _check_reversible(conv, "conv")
+    height, width = _plane(size)
+    if not isinstance(signal, Tensor) or signal.dim() != 4 or signal.shape[1] != conv.out_channels:
+        raise ValueError(f"signal is {_given(signal)}; filter_back needs a tensor (N, {conv.out_channels}, h, w)")
     padding = _padding(conv)
     reached = [
         (signal.shape[2 + i] - 1) * conv.stride[i] - 2 * padding[i] + conv.dilation[i] * (conv.kernel_size[i] - 1) + 1
         for i in (0, 1)
     ]
-    unreached = [size[i] - reached[i] for i in (0, 1)]
+    unreached = [height - reached[0], width - reached[1]]
     if not all(0 <= unreached[i] < conv.stride[i] for i in (0, 1)):
-        height, width = signal.shape[2:]
+        given = f"{signal.shape[2]}×{signal.shape[3]}"
         raise ValueError(
-            f"signal is {height}×{width}, size {size[0]}×{size[1]}; this convolution makes {height}×{width} "
-            f"from {reached[0]}×{reached[1]}"
+            f"signal is {given}, size {height}×{width}; this convolution makes {given} from {reached[0]}×{reached[1]}"
         )
     return F.conv_transpose2d(
         signal,
@@ -104,6 +105,16 @@ def filter_back(signal: Tensor, conv: nn.Conv2d, size: Sequence[int]) -> Tensor:
         groups=conv.groups,
         dilation=conv.dilation,
     )
+
+
+def _plane(size: Sequence[int]) -> tuple[int, int]:
+    if not isinstance(size, Sequence) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
+        raise ValueError(f"size is {size!r}; it must be (H, W), two integers above zero")
+    return size[0], size[1]
+
+
+def _given(signal: object) -> str:
+    return f"of the shape {tuple(signal.shape)}" if isinstance(signal, Tensor) else f"a {type(signal).__name__}"
 
 
 # What the way back does at a ReLU, and the one place where the three methods differ: `(signal, activation) -> signal`.
@@ -206,9 +217,11 @@ class DeconvNet:
             `(N, K, C, H, W)`, signed and not rescaled: positive where the filters ask for ink, negative for paper.
 
         Raises:
-            TypeError: `channels` is not a sequence of integers.
+            TypeError: `trace` is no Trace, or `channels` is not a sequence of integers.
             ValueError: the trace is of another chain, or the layer, a channel or `select` does not exist.
         """
+        if not isinstance(trace, Trace):
+            raise TypeError(f"trace is a {type(trace).__name__}; project needs what record returned")
         if trace.features is not self.features:
             raise ValueError("the trace was recorded with another network; record the images with this one")
         if layer not in self.layers:
@@ -270,7 +283,11 @@ def _alone(activation: Tensor, channels: Sequence[int] | None, select: str) -> T
     count = activation.shape[1]
     if channels is None:
         channels = range(count)
-    elif not isinstance(channels, Sequence) or not all(type(channel) is int for channel in channels):
+    elif (
+        not isinstance(channels, Sequence)
+        or isinstance(channels, str)
+        or not all(type(channel) is int for channel in channels)
+    ):
         raise TypeError(f"channels is {channels!r}; project needs a sequence of integers, such as [3, 7]")
     for channel in channels:
         if not 0 <= channel < count:
@@ -296,7 +313,7 @@ def _check_reversible(layer: nn.Module, where: str) -> None:
         _padding(layer, where)
 
 
-def _padding(conv: nn.Conv2d, where: str = "this layer") -> tuple[int, int]:
+def _padding(conv: nn.Conv2d, where: str = "") -> tuple[int, int]:
     """The rows and columns of zeros on each side, also where PyTorch lets one write `"same"` or `"valid"`."""
     if conv.padding == "valid":
         return (0, 0)

@@ -70,7 +70,8 @@ def load_lenet5(name: str = _SHIPPED, folder: Path | None = None) -> LeNet5:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, holds more than tensors, or holds those of another network.
+        PermissionError: it can't be read.
+        ValueError: the file is damaged, holds more than tensors, those of another network, or NaN or infinity.
     """
     if folder is None:
         folder = WEIGHTS if name == _SHIPPED else output_folder(WEIGHTS)
@@ -82,6 +83,8 @@ def load_lenet5(name: str = _SHIPPED, folder: Path | None = None) -> LeNet5:
         if broken := ZipFile(path).testzip():
             raise BadZipFile(f"bad checksum of {broken}")
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError:
+        raise
     except Exception as error:  # damaged bytes lead torch.load to errors of many kinds
         raise ValueError(f"{path} is damaged, or is no file of weights that torch.load trusts: {error}") from error
     model = LeNet5()
@@ -89,6 +92,8 @@ def load_lenet5(name: str = _SHIPPED, folder: Path | None = None) -> LeNet5:
         model.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} does not hold the weights of a LeNet-5: {error}") from error
+    if not all(weights.isfinite().all() for weights in model.parameters()):
+        raise ValueError(f"{path} holds weights that are NaN or infinite: that training went wrong")
     return model.eval()
 
 
@@ -99,11 +104,14 @@ def save_lenet5(model: LeNet5, name: str = "my_lenet5", folder: Path | None = No
 
     Raises:
         TypeError: `model` is no LeNet5, so that `load_lenet5` could not read its weights.
-        ValueError: `name` is that of the shipped weights, which are never written over.
+        ValueError: `name` is empty, or that of the shipped weights, which are never written over.
     """
     if not isinstance(model, LeNet5):
         raise TypeError(f"model is a {type(model).__name__}; save_lenet5 needs a LeNet5")
-    if Path(name).name == _SHIPPED:
+    if not Path(name).name:
+        raise ValueError(f"name is {name!r}; save_lenet5 needs that of a file, such as 'my_lenet5'")
+    # Some file systems take capitals and small letters for the same.
+    if Path(name).name.casefold() == _SHIPPED:
         raise ValueError(f"{name!r} is the name of the shipped weights; choose another, such as 'my_lenet5'")
     content = io.BytesIO()
     torch.save(model.state_dict(), content)

@@ -1,8 +1,8 @@
 """A figure as a PNG file that also says in words and numbers what it shows.
 
 The same figure comes out with other pixels where the fonts are drawn differently. So each file carries a description,
-in the field that PNG calls "Description": where its maps lie, with their scales and ranges, and every text. With it two
-pictures can be compared for what they show.
+in the field that PNG calls "Description": where its maps lie, with their scales and ranges, its lines and its texts.
+With it two pictures can be compared for what they show.
 """
 
 import io
@@ -10,8 +10,11 @@ import json
 
 import matplotlib.pyplot as plt
 from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.transforms import Bbox
 
 
 class _Reader(RendererAgg):
@@ -32,33 +35,39 @@ class _Reader(RendererAgg):
 
 
 def png(figure: Figure) -> bytes:
-    """`figure` as a PNG file with a description, a JSON object with two lists.
+    """`figure` as a PNG file with a description, a JSON object with three lists.
 
-    `panels`: for each image its `box` in pixels of the file (left, top, right, bottom), its `shape` `(H, W)`, the two
-    ends of its `scale`, the smallest, largest and mean of its `values`, and the row and column of the `dots` on it.
-    `texts`: each line of `text` and its `box`.
+    `panels`: for each image and colour bar its `box` in pixels of the file (left, top, right, bottom), its `shape`
+    `(H, W)`, the two ends of its `scale`, the smallest, largest and mean of its `values`, and the row and column of the
+    `dots` on it. `lines`: the `x` and `y` of the points of each. `texts`: each line of `text` and its `box`.
     """
-    width, height = figure.bbox.size
-    reader = _Reader(width, height, figure.dpi)
+    reader = _Reader(*figure.bbox.size, figure.dpi)
     figure.draw(reader)
-    panels = []
-    for image in (image for axes in figure.axes for image in axes.images):
-        dots = [dot for scatter in image.axes.collections for dot in scatter.get_offsets()]
-        extent, values = image.get_window_extent(reader), image.get_array()
-        panels.append(
-            {
-                "box": [round(side, 1) for side in (extent.x0, height - extent.y1, extent.x1, height - extent.y0)],
-                "shape": list(values.shape[:2]),
-                "scale": _short(image.norm.vmin, image.norm.vmax),
-                "values": _short(values.min(), values.max(), values.mean()),
-                "dots": [[round(float(y), 1), round(float(x), 1)] for x, y in dots],
-            }
-        )
+    panels, lines = [], []
+    for axes in figure.axes:
+        bars = [bar for bar in axes.collections if isinstance(bar, QuadMesh)]
+        dots = [dot for scatter in axes.collections if scatter not in bars for dot in scatter.get_offsets()]
+        panels += [_panel(image, image.get_window_extent(reader), reader.height, dots) for image in axes.images]
+        panels += [_panel(bar, axes.get_window_extent(reader), reader.height, []) for bar in bars]
+        lines += [{"x": _short(*line.get_xdata()), "y": _short(*line.get_ydata())} for line in axes.lines]
     file = io.BytesIO()
-    description = json.dumps({"panels": panels, "texts": reader.texts}, separators=(",", ":"))
-    metadata = {"Description": description, "Software": None}
+    described = json.dumps({"panels": panels, "lines": lines, "texts": reader.texts}, separators=(",", ":"))
+    metadata = {"Description": described, "Software": None}
     plt.imsave(file, reader.buffer_rgba(), format="png", dpi=figure.dpi, metadata=metadata)
     return file.getvalue()
+
+
+def _panel(mappable: ScalarMappable, extent: Bbox, height: float, dots: list) -> dict:
+    # What is drawn stands on whole pixels: a fraction in the figure's height is cut off.
+    top, bottom = int(height) - extent.ymax, int(height) - extent.ymin
+    values = mappable.get_array()
+    return {
+        "box": [round(float(side), 1) for side in (extent.xmin, top, extent.xmax, bottom)],
+        "shape": list(values.shape[:2]) if values.ndim > 1 else [len(values), 1],
+        "scale": _short(mappable.norm.vmin, mappable.norm.vmax),
+        "values": _short(values.min(), values.max(), values.mean()),
+        "dots": [[round(float(y), 1), round(float(x), 1)] for x, y in dots],
+    }
 
 
 def _short(*numbers: float) -> list[float]:

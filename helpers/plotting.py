@@ -81,10 +81,13 @@ def panels(
             colour bar say that a few lie beyond.
 
     Raises:
-        TypeError: the pixels of a panel are no tensor.
-        ValueError: they are not `(H, W)` or not finite, a panel is of an unknown kind or has dots that are not
-            `(2, K)`, there is no panel, there are not as many row labels as rows, or the limit is not positive.
+        TypeError: a row is no sequence of panels, or the pixels of one are no tensor of numbers.
+        ValueError: they are not `(H, W)` or not finite, a panel is of an unknown kind, is an activation below zero, or
+            has dots that are not `(2, K)` within it; there is no panel, there are not as many row labels as rows, or
+            the limit is not positive.
     """
+    if any(isinstance(row, Panel) for row in rows):
+        raise TypeError("a row is a Panel; panels needs rows of panels, such as [[one, other]]")
     drawn = [panel for row in rows for panel in row if panel is not None]
     if not drawn:
         raise ValueError("rows hold no panel; panels needs at least one")
@@ -130,13 +133,21 @@ def _check_panel(panel: Panel) -> None:
     _check_values(panel.pixels, "pixels", dimensions=2)
     if panel.kind not in _COLOURS:
         raise ValueError(f"kind is {panel.kind!r}; it must be one of {', '.join(_COLOURS)}")
-    if panel.dots is not None and (panel.dots.dim() != 2 or len(panel.dots) != 2):
-        raise ValueError(f"dots have the shape {tuple(panel.dots.shape)}; a panel needs (2, K), rows and columns")
+    if panel.kind == "activation" and float(panel.pixels.min()) < 0:
+        raise ValueError(f"an activation of {float(panel.pixels.min()):g}: it is drawn from zero; 'signed' goes below")
+    if panel.dots is not None:
+        _check_values(panel.dots, "dots", dimensions=2)
+        if len(panel.dots) != 2:
+            raise ValueError(f"dots of the shape {tuple(panel.dots.shape)}: needed are (2, K), rows and columns")
+        ends = torch.tensor(panel.pixels.shape)[:, None]
+        if not ((panel.dots >= 0) & (panel.dots < ends)).all():
+            raise ValueError(f"dots reach out of a panel of {tuple(panel.pixels.shape)}: {panel.dots.tolist()}")
 
 
 def _check_values(values: Tensor, name: str, dimensions: int | None = None) -> None:
-    if not isinstance(values, Tensor):
-        raise TypeError(f"{name} of the type {type(values).__name__}: a tensor is needed")
+    if not isinstance(values, Tensor) or values.dtype == torch.bool:
+        given = f"{values.dtype}" if isinstance(values, Tensor) else type(values).__name__
+        raise TypeError(f"{name} of the type {given}: a tensor of numbers is needed")
     if values.numel() == 0 or (dimensions is not None and values.dim() != dimensions):
         wanted = "at least one value" if dimensions is None else f"{dimensions} dimensions, none of them 0"
         raise ValueError(f"{name} of the shape {tuple(values.shape)}: needed are {wanted}")
@@ -156,10 +167,16 @@ def map_grid(image: Tensor, maps: Tensor, title: str, columns: int = 6) -> Figur
 
     Raises:
         TypeError: the image or the maps are no tensor.
-        ValueError: they have another shape, or hold NaN or infinity.
+        ValueError: they have another shape, or hold NaN or infinity, or there is no column.
     """
     _check_values(image, "image", dimensions=2)
     _check_values(maps, "maps", dimensions=3)
+    if maps.shape[1:] != image.shape:
+        raise ValueError(
+            f"maps of the shape {tuple(maps.shape)} beside an image of {tuple(image.shape)}: are they pixels?"
+        )
+    if columns < 1:
+        raise ValueError(f"columns is {columns}; map_grid needs at least one")
     cells = [Panel(image, "input"), *(Panel(one, f"map {k}", "signed") for k, one in enumerate(maps))]
     return panels([cells[i : i + columns] for i in range(0, len(cells), columns)], title)
 
@@ -256,13 +273,14 @@ def learning_curves(losses: Sequence[float], accuracies: Sequence[float], title:
     """The loss a step, averaged over `window` steps, and the test accuracy after each epoch, in percent.
 
     Raises:
-        ValueError: there are fewer losses than `window`, or no accuracies.
+        ValueError: there are fewer losses than `window`, no accuracies, or not all are finite.
     """
     if not 0 < window <= len(losses) or not accuracies:
         raise ValueError(
             f"{len(losses)} losses and {len(accuracies)} accuracies; learning_curves needs at least {window} losses "
             "(as many as window), and one accuracy"
         )
+    _check_values(torch.tensor([*losses, *accuracies]), "losses or accuracies")
     with plt.rc_context(_STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3), layout="constrained")
         figure.suptitle(title)
@@ -314,7 +332,7 @@ def show(figure: Figure, alt: str, name: str | None = None) -> None:
     """
     if not alt.strip():
         raise ValueError("the alternative text is empty; say in words what the picture shows")
-    if name is not None and Path(name).name != name:
+    if name is not None and (not name or Path(name).name != name):
         raise ValueError(f"name is {name!r}; it must be that of a file in figures/, without a folder")
     figure.set_dpi(DPI)
     picture = png(figure)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from helpers.checks import check_images, check_labels
+from helpers.checks import check_count, check_images, check_labels
 
 
 @dataclass
@@ -41,16 +41,21 @@ def fit(
         test: images and labels on which the accuracy is taken after each epoch. Nothing is learnt from them.
 
     Raises:
-        TypeError: the images are not floating-point, or the labels not int64.
-        ValueError: the images have another shape or hold NaN or infinity, there are not as many labels, or one of the
-            settings is not positive.
+        TypeError: the images are not floating-point, the labels not int64, or `epochs` or `batch_size` no integer.
+        ValueError: the images have another shape or hold NaN or infinity, there are not as many labels, one of them is
+            negative, or one of the settings is not positive.
 
     Source: Kingma & Ba (2015) for Adam; Smith & Topin (2018), "Super-convergence", for the one-cycle rate.
     """
     check_images(images, "fit")
     check_labels(labels, images, "fit")
-    if min(epochs, batch_size, max_lr) <= 0:
-        raise ValueError(f"epochs={epochs}, batch_size={batch_size} and max_lr={max_lr}; fit needs all above zero")
+    if test is not None:
+        check_images(test[0], "test")
+        check_labels(test[1], test[0], "test")
+    check_count("epochs", epochs)
+    check_count("batch_size", batch_size)
+    if not 0 < max_lr < float("inf"):
+        raise ValueError(f"max_lr is {max_lr}; it must be above zero and finite")
     steps_an_epoch = -(-len(images) // batch_size)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr, total_steps=epochs * steps_an_epoch)
@@ -81,15 +86,17 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 1000) -> Tensor:
 
     Raises:
         TypeError: the images are not floating-point.
-        ValueError: the images have another shape, or hold NaN or infinity.
+        ValueError: the images have another shape or hold NaN or infinity, or `batch_size` is not positive.
     """
     check_images(images, "predict")
+    check_count("batch_size", batch_size)
     was_training = model.training
     model.eval()
-    with torch.no_grad():
-        scores = torch.cat([model(batch) for batch in images.split(batch_size)])
-    model.train(was_training)
-    return scores
+    try:
+        with torch.no_grad():
+            return torch.cat([model(batch) for batch in images.split(batch_size)])
+    finally:
+        model.train(was_training)
 
 
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:

@@ -2,9 +2,10 @@
 
 A picture is a PNG file with the description that `helpers.pictures.png` writes into it. Three things are compared:
 
-1. What the description says: every text, and each panel's shape, scale, range of values and dots.
-2. The panels, cell by cell: each value's colour is read back from the middle of its cell, wherever the panel lies.
-3. All else, such as frames, arrows and colour bars: each pixel must have its like near by in the other picture.
+1. What the description says: every text, every line's points, each panel's shape, scale, range of values and dots, and
+   roughly where each of them stands.
+2. The panels, colour bars among them, cell by cell: each value's colour is read back from the middle of its cell.
+3. All else, such as frames and arrows: each pixel must have its like near by in the other picture.
 """
 
 import io
@@ -18,6 +19,7 @@ from PIL import Image
 
 NUMBERS = 2e-3  # numbers of a panel may differ by this share of the largest of them
 COLOUR = 8  # of 255 levels: a colour that differs by less is one that another processor rounds differently
+PLACE = 15  # pixels: how far other fonts may move the middle of a panel or a text
 REACH = 5  # pixels: how far other fonts may push what is beside them
 LIKE = 64  # of 255 levels: what counts as the like of a pixel, whose edge may be smoothed differently
 
@@ -30,7 +32,7 @@ def differences(expected: bytes, actual: bytes) -> list[str]:
     told, tells = _description(before), _description(after)
     if told is None or tells is None:
         return [f"the {'stored' if told is None else 'new'} picture has no description of itself"]
-    found = _texts(told["texts"], tells["texts"])
+    found = _texts(before, told["texts"], after, tells["texts"]) + _lines(told["lines"], tells["lines"])
     if len(told["panels"]) != len(tells["panels"]):
         return [*found, f"there are {len(tells['panels'])} panels, not {len(told['panels'])}"]
     for k, (one, other) in enumerate(zip(told["panels"], tells["panels"], strict=True)):
@@ -67,29 +69,61 @@ def _description(picture: Image.Image) -> dict | None:
     return json.loads(picture.info["Description"]) if "Description" in picture.info else None
 
 
-def _texts(expected: list[dict], actual: list[dict]) -> list[str]:
+def _texts(before: Image.Image, expected: list[dict], after: Image.Image, actual: list[dict]) -> list[str]:
     one, other = ([line["text"] for line in lines] for lines in (expected, actual))
     if len(one) != len(other):
         return [f"the texts are {other}, not {one}"]
-    return [f"a text is {b!r}, not {a!r}" for a, b in zip(one, other, strict=True) if a != b]
+    found = [f"a text is {b!r}, not {a!r}" for a, b in zip(one, other, strict=True) if a != b]
+    for a, b in zip(expected, actual, strict=True):
+        found += [f"the text {a['text']!r} {line}" for line in _place(a["box"], b["box"])]
+        if abs(_contrast(before, a["box"]) - _contrast(after, b["box"])) > 2 * LIKE:
+            found.append(f"the text {a['text']!r} stands out more or less than it did")
+    return found
+
+
+def _place(expected: list[float], actual: list[float]) -> list[str]:
+    one, other = (((left + right) / 2, (top + bottom) / 2) for left, top, right, bottom in (expected, actual))
+    moved = max(abs(a - b) for a, b in zip(one, other, strict=True)) > PLACE
+    return [f"is centred at {other}, not {one}"] if moved else []
+
+
+def _contrast(picture: Image.Image, box: list[float]) -> int:
+    left, top, right, bottom = (round(side) for side in box)
+    pixels = np.asarray(picture.convert("L"), dtype=int)[max(0, top) : bottom, max(0, left) : right]
+    return int(pixels.max() - pixels.min()) if pixels.size else 0
+
+
+def _lines(expected: list[dict], actual: list[dict]) -> list[str]:
+    if len(expected) != len(actual):
+        return [f"there are {len(actual)} lines, not {len(expected)}"]
+    found = []
+    for k, (one, other) in enumerate(zip(expected, actual, strict=True)):
+        for axis in ("x", "y"):
+            if len(one[axis]) != len(other[axis]) or not _close(one[axis], other[axis]):
+                found.append(f"line {k} goes through {axis} = {other[axis]}, not {one[axis]}")
+    return found
+
+
+def _close(one: list[float], other: list[float]) -> bool:
+    return bool(np.allclose(one, other, rtol=0, atol=NUMBERS * max(map(abs, one), default=0)))
 
 
 def _panel(before: Image.Image, one: dict, after: Image.Image, other: dict) -> list[str]:
     if one["shape"] != other["shape"]:
         return [f"the shape is {other['shape']}, not {one['shape']}"]
-    found = []
+    found = _place(one["box"], other["box"])
     if one["dots"] != other["dots"]:
         found.append(f"the dots (row, column) are at {other['dots']}, not at {one['dots']}")
     for what in ("scale", "values"):
-        tolerance = NUMBERS * max(map(abs, one[what]))
-        if not np.allclose(one[what], other[what], rtol=0, atol=tolerance):
+        if not _close(one[what], other[what]):
             names = "from, to" if what == "scale" else "smallest, largest, mean"
             found.append(f"the {what} ({names}) are {other[what]}, not {one[what]}")
     cells, others = _cells(before, one), _cells(after, other)
-    differ = np.abs(cells - others).max(axis=2) > COLOUR
+    tolerance = np.full(cells.shape[:2], COLOUR)
     for row, column in one["dots"]:
-        differ[round(row), round(column)] = False
-    wrong = np.argwhere(differ)
+        # A dot is smaller than its cell, and its edge is smoothed.
+        tolerance[round(row), round(column)] = LIKE
+    wrong = np.argwhere(np.abs(cells - others).max(axis=2) > tolerance)
     if len(wrong):
         row, column = wrong[0]
         found.append(

@@ -127,6 +127,12 @@ DECONVNET = {
     "channel by name": (project("1", ["0"]), TypeError, r"channels is \[.0.\]; .* such as \[3, 7\]"),
     "mask of channels": (project("1", [True, False]), TypeError, r"channels is \[True, False\]"),
     "one channel, not in a list": (project("1", 0), TypeError, "channels is 0; .* a sequence of integers"),
+    "channels as a text": (project("1", "01"), TypeError, "channels is '01'; .* a sequence of integers"),
+    "images in the place of a trace": (
+        lambda: DeconvNet(nn.Sequential(nn.ReLU()).eval()).project(torch.rand(1, 1, 8, 8), "0"),
+        TypeError,
+        "trace is a Tensor; project needs what record returned",
+    ),
     "unknown selection": (project("1", select="max"), ValueError, "select is 'max'; it must be 'map' or 'peak'"),
 }
 
@@ -179,6 +185,7 @@ BAD_LABELS = {
     "a list": ([0, 0, 0], TypeError, "labels are list; {} needs a tensor of int64"),
     "not integers": (LABELS.float(), TypeError, "labels are torch.float32; {} needs a tensor of int64"),
     "too few": (LABELS[:2], ValueError, "labels have the shape (2,); {} needs one label for each of 3 images"),
+    "below zero": (LABELS - 100, ValueError, "labels hold -100; {} needs the numbers of the classes, from 0"),
     "one-hot": (torch.eye(10).long()[:3], ValueError, "labels have the shape (3, 10); {} needs one label for each"),
 }
 
@@ -214,20 +221,50 @@ STEPS = {
     "signal of one dimension": (
         lambda: unpool(torch.ones(3), SWITCHES[0, 0], (4, 4)),
         ValueError,
-        r"signal has the shape \(3,\); unpool needs \(..., h, w\)",
+        r"signal is of the shape \(3,\); unpool needs a tensor \(..., h, w\)",
     ),
     "signal of other channels": (
         filter_it(torch.ones(1, 1, 3, 3)),
         ValueError,
-        r"signal has the shape \(1, 1, 3, 3\); filter_back needs \(N, 2, h, w\)",
+        r"signal is of the shape \(1, 1, 3, 3\); filter_back needs a tensor \(N, 2, h, w\)",
     ),
-    "signal without a batch": (filter_it(torch.ones(2, 3, 3)), ValueError, r"filter_back needs \(N, 2, h, w\)"),
+    "signal without a batch": (
+        filter_it(torch.ones(2, 3, 3)),
+        ValueError,
+        r"filter_back needs a tensor \(N, 2, h, w\)",
+    ),
     "uneven padding": (
         filter_it(torch.ones(1, 2, 3, 3), kernel_size=4, padding="same"),
         ValueError,
-        "^this layer pads more on one side than on the other; use an odd kernel size$",
+        "^conv pads more on one side than on the other; use an odd kernel size$",
     ),
     "signal in double precision": (filter_it(torch.ones(1, 2, 3, 3).double()), RuntimeError, "type"),
+    "signal that is no tensor": (filter_it([1.0]), ValueError, "signal is a list; filter_back needs a tensor"),
+    "signal to unpool that is no tensor": (
+        lambda: unpool([1.0], SWITCHES, (4, 4)),
+        ValueError,
+        "signal is a list; unpool needs a tensor",
+    ),
+    "no switches": (lambda: unpool(SIGNAL, None, (4, 4)), TypeError, "switches are NoneType; unpool needs int64"),
+    "no convolution": (
+        lambda: filter_back(torch.ones(1, 2, 3, 3), nn.ReLU(), (5, 5)),
+        TypeError,
+        "conv is a ReLU; filter_back needs a Conv2d",
+    ),
+    "padding that can't be reversed": (
+        filter_it(torch.ones(1, 2, 3, 3), padding=1, padding_mode="reflect"),
+        ValueError,
+        "conv pads with 'reflect'; only padding with zeros can be reversed",
+    ),
+    "a size of one number": (lambda: unpool(SIGNAL, SWITCHES, 4), ValueError, r"size is 4; it must be \(H, W\)"),
+    "a size of three": (lambda: unpool(SIGNAL, SWITCHES, (1, 4, 4)), ValueError, r"size is \(1, 4, 4\); it must be"),
+    "a size of zero": (filter_it(torch.ones(1, 2, 3, 3), (0, 5)), ValueError, r"size is \(0, 5\); .* above zero"),
+    "a size of halves": (filter_it(torch.ones(1, 2, 3, 3), (5.5, 5)), ValueError, "size is .*two integers"),
+    "a size that is not square": (
+        filter_it(torch.ones(1, 2, 3, 4), (5, 5)),
+        ValueError,
+        "signal is 3×4, size 5×5; this convolution makes 3×4 from 5×6",
+    ),
     "a size too large": (
         filter_it(torch.ones(1, 2, 3, 3), (6, 5)),
         ValueError,
@@ -242,9 +279,39 @@ STEPS = {
 }
 
 TRAINING = {
-    "no epoch": (lambda: fit(LeNet5(), IMAGES, LABELS, epochs=0), ValueError, "epochs=0, .* all above zero"),
-    "empty batches": (lambda: fit(LeNet5(), IMAGES, LABELS, batch_size=0), ValueError, "batch_size=0 .* above zero"),
-    "no learning rate": (lambda: fit(LeNet5(), IMAGES, LABELS, max_lr=0.0), ValueError, "max_lr=0.0; .* above zero"),
+    "no epoch": (lambda: fit(LeNet5(), IMAGES, LABELS, epochs=0), ValueError, "epochs is 0; it must be above zero"),
+    "half an epoch": (
+        lambda: fit(LeNet5(), IMAGES, LABELS, epochs=1.5),
+        TypeError,
+        "epochs is 1.5; it must be an integer",
+    ),
+    "empty batches": (lambda: fit(LeNet5(), IMAGES, LABELS, batch_size=0), ValueError, "batch_size is 0; it must be"),
+    "batches below zero": (
+        lambda: predict(LeNet5(), IMAGES, -1),
+        ValueError,
+        "batch_size is -1; it must be above zero",
+    ),
+    "no learning rate": (lambda: fit(LeNet5(), IMAGES, LABELS, max_lr=0.0), ValueError, "max_lr is 0.0; it must be"),
+    "a learning rate that is no number": (
+        lambda: fit(LeNet5(), IMAGES, LABELS, max_lr=float("nan")),
+        ValueError,
+        "max_lr is nan; it must be above zero and finite",
+    ),
+    "an infinite learning rate": (
+        lambda: fit(LeNet5(), IMAGES, LABELS, max_lr=float("inf")),
+        ValueError,
+        "max_lr is inf; it must be above zero and finite",
+    ),
+    "test images without a channel": (
+        lambda: fit(LeNet5(), IMAGES, LABELS, test=(IMAGES[0], LABELS)),
+        ValueError,
+        r"images have the shape \(1, 28, 28\); test needs",
+    ),
+    "test labels too few": (
+        lambda: fit(LeNet5(), IMAGES, LABELS, test=(IMAGES, LABELS[:1])),
+        ValueError,
+        r"labels have the shape \(1,\); test needs",
+    ),
     "a class that does not exist": (
         lambda: fit(LeNet5(), IMAGES, LABELS + 10),
         IndexError,
@@ -261,6 +328,7 @@ TRAINING = {
         TypeError,
         "model is a Linear; save_lenet5 needs a LeNet5",
     ),
+    "an empty name": (lambda: save_lenet5(LeNet5(), ""), ValueError, "name is ''; save_lenet5 needs that of a file"),
     "weights that do not exist": (lambda: load_lenet5("nobodys"), FileNotFoundError, "nobodys.pt; run notebook 01"),
     "an explorer with a digit too few": (
         lambda: explore_feature_maps(LeNet5().eval(), IMAGES, [0, 1]),
@@ -289,7 +357,7 @@ def draw(*cells, **options):
 PLOTTING = {
     "no panel": (draw(None), ValueError, "rows hold no panel; panels needs at least one"),
     "no row": (lambda: panels([], "title"), ValueError, "rows hold no panel"),
-    "an array": (draw(Panel(SQUARE.numpy())), TypeError, "pixels of the type ndarray: a tensor is needed"),
+    "an array": (draw(Panel(SQUARE.numpy())), TypeError, "pixels of the type ndarray: a tensor of numbers is needed"),
     "a batch": (
         draw(Panel(SQUARE[None])),
         ValueError,
@@ -306,7 +374,39 @@ PLOTTING = {
     "dots as pairs": (
         draw(Panel(SQUARE, dots=torch.zeros(5, 2))),
         ValueError,
-        r"dots have the shape \(5, 2\); a panel needs \(2, K\)",
+        r"dots of the shape \(5, 2\): needed are \(2, K\)",
+    ),
+    "dots that are no tensor": (draw(Panel(SQUARE, dots=[[1], [2]])), TypeError, "dots of the type list"),
+    "a dot below the panel": (
+        draw(Panel(SQUARE, dots=torch.tensor([[0, 4], [0, 0]]))),
+        ValueError,
+        r"dots reach out of a panel of \(4, 4\): \[\[0, 4\], \[0, 0\]\]",
+    ),
+    "a dot left of the panel": (
+        draw(Panel(SQUARE, dots=torch.tensor([[0], [-1]]))),
+        ValueError,
+        r"dots reach out of a panel of \(4, 4\)",
+    ),
+    "an activation below zero": (
+        draw(Panel(SQUARE - 0.5, kind="activation")),
+        ValueError,
+        "an activation of -0.5: it is drawn from zero; 'signed' goes below",
+    ),
+    "a mask in place of pixels": (draw(Panel(SQUARE > 0)), TypeError, "pixels of the type torch.bool: a tensor of num"),
+    "panels without rows": (
+        lambda: panels([Panel(SQUARE)], "title"),
+        TypeError,
+        r"a row is a Panel; panels needs rows of panels, such as \[\[one, other\]\]",
+    ),
+    "maps that are not in pixels": (
+        lambda: map_grid(SQUARE, torch.zeros(3, 2, 2), "title"),
+        ValueError,
+        r"maps of the shape \(3, 2, 2\) beside an image of \(4, 4\): are they pixels\?",
+    ),
+    "a grid without columns": (
+        lambda: map_grid(SQUARE, torch.zeros(3, 4, 4), "title", columns=0),
+        ValueError,
+        "columns is 0; map_grid needs at least one",
     ),
     "a label too many": (
         draw(Panel(SQUARE), row_labels=["one", "two"]),
@@ -365,6 +465,11 @@ PLOTTING = {
         ValueError,
         "20 losses and 0 accuracies; .* and one accuracy",
     ),
+    "a training that went wrong": (
+        lambda: learning_curves([float("nan")] * 20, [0.1], "title"),
+        ValueError,
+        "losses or accuracies with NaN or infinity",
+    ),
     "shares in place of counts": (
         lambda: confusion_matrix(SQUARE, "title"),
         TypeError,
@@ -379,6 +484,11 @@ PLOTTING = {
         lambda: show(panels([[Panel(SQUARE)]], "title"), " "),
         ValueError,
         "the alternative text is empty; say in words",
+    ),
+    "a figure without a name": (
+        lambda: show(panels([[Panel(SQUARE)]], "title"), "a square", ""),
+        ValueError,
+        "name is ''; it must be that of a file",
     ),
     "a figure out of its folder": (
         lambda: show(panels([[Panel(SQUARE)]], "title"), "a square", "../square"),

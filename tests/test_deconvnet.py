@@ -20,6 +20,10 @@ def test_unpool_puts_each_value_at_its_switch():
     assert unpool(pooled, switches, (4, 4)).equal(expected[None])
 
 
+def test_unpool_takes_a_single_plane():
+    assert unpool(torch.tensor([[5.0]]), torch.tensor([[3]]), (2, 2)).tolist() == [[0, 0], [0, 5]]
+
+
 def test_unpool_adds_up_where_windows_overlap():
     pooled, switches = F.max_pool2d(torch.tensor([[[1.0, 9, 2]]]), (1, 2), stride=1, return_indices=True)
     assert switches.tolist() == [[[1, 1]]]

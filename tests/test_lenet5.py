@@ -108,7 +108,7 @@ def test_saving_again_replaces_the_file(tmp_path):
     assert load_lenet5("my_lenet5", tmp_path).features.conv1.weight.equal(model.features.conv1.weight)
 
 
-@pytest.mark.parametrize("name", ["lenet5", "./lenet5", "folder/../lenet5"])
+@pytest.mark.parametrize("name", ["lenet5", "LeNet5", "./lenet5", "folder/../lenet5"])
 def test_the_shipped_weights_are_never_written_over(name, tmp_path, monkeypatch):
     shutil.copytree(WEIGHTS, tmp_path, dirs_exist_ok=True)
     (tmp_path / "folder").mkdir()
@@ -208,6 +208,10 @@ DAMAGED = {
         state_of_a_lenet5_with_larger_filters,
         NO_LENET5 + r"(?s:.*)\[6, 1, 7, 7\].*\[6, 1, 5, 5\]",
     ),
+    "not a number": (
+        lambda: saved({k: v / 0 for k, v in LeNet5().state_dict().items()}),
+        "holds weights that are NaN or infinite: that training went wrong",
+    ),
     "another network": (lambda: saved(nn.Linear(2, 2).state_dict()), NO_LENET5),
     "only a tensor": (lambda: saved(torch.zeros(3)), NO_LENET5),
     "a list": (lambda: saved([1, 2]), NO_LENET5),
@@ -221,6 +225,18 @@ def test_a_file_that_is_no_lenet5_is_a_value_error_that_names_it(damage, tmp_pat
     (tmp_path / "my_lenet5.pt").write_bytes(make())
     with pytest.raises(ValueError, match=rf"{re.escape(str(tmp_path))}.my_lenet5\.pt {message}"):
         load_lenet5("my_lenet5", tmp_path)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    path = save_lenet5(LeNet5(), folder=tmp_path)
+
+    def refuse(file, *_, **__):
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(lenet5, "ZipFile", refuse)
+    with pytest.raises(PermissionError, match="Permission denied"):
+        load_lenet5("my_lenet5", tmp_path)
+    assert path.is_file()
 
 
 class Attack:

@@ -147,6 +147,13 @@ def test_predict_is_in_eval_mode_and_restores_the_mode(training):
     assert all(module.training is training for module in model.modules())
 
 
+def test_predict_gives_the_mode_back_when_the_model_fails():
+    model = small_model().train()
+    with pytest.raises(RuntimeError, match="shapes"):
+        predict(model, torch.zeros(1, 1, 5, 5))
+    assert model.training
+
+
 def test_accuracy_is_exact():
     """Ten images whose brightest pixel is the prediction, four of them with another label."""
     model = nn.Flatten()
