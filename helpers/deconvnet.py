@@ -231,7 +231,7 @@ class DeconvNet:
         with torch.no_grad():
             for position in reversed(range(names.index(layer) + 1)):
                 below = trace.activations[names[position - 1]] if position > 0 else trace.images
-                signal = self._step_back(signal, trace, names[position], below.shape[-2:])
+                signal = self._step_back(signal, trace, names[position], below.shape[2:])
         return signal
 
     def _step_back(self, signal: Tensor, trace: Trace, name: str, size: Sequence[int]) -> Tensor:
@@ -310,16 +310,14 @@ def _check_reversible(layer: nn.Module, where: str) -> None:
     if isinstance(layer, nn.Conv2d):
         if layer.padding_mode != "zeros":
             raise ValueError(f"{where} pads with {layer.padding_mode!r}; only padding with zeros can be reversed")
-        _padding(layer, where)
+        if layer.padding == "same" and any(layer.dilation[i] * (layer.kernel_size[i] - 1) % 2 for i in (0, 1)):
+            raise ValueError(f"{where} pads more on one side than on the other; use an odd kernel size")
 
 
-def _padding(conv: nn.Conv2d, where: str = "") -> tuple[int, int]:
+def _padding(conv: nn.Conv2d) -> tuple[int, int]:
     """The rows and columns of zeros on each side, also where PyTorch lets one write `"same"` or `"valid"`."""
     if conv.padding == "valid":
         return (0, 0)
     if conv.padding == "same":
-        total = [conv.dilation[i] * (conv.kernel_size[i] - 1) for i in (0, 1)]
-        if total[0] % 2 or total[1] % 2:
-            raise ValueError(f"{where} pads more on one side than on the other; use an odd kernel size")
-        return (total[0] // 2, total[1] // 2)
+        return tuple(conv.dilation[i] * (conv.kernel_size[i] - 1) // 2 for i in (0, 1))
     return conv.padding

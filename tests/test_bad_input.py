@@ -121,7 +121,11 @@ DECONVNET = {
     "not a number": (record(NAN), ValueError, "NaN or infinity"),
     "infinity": (record(INFINITY), ValueError, "NaN or infinity"),
     "unknown layer": (project("pool3"), ValueError, "layer 'pool3' is not in this network; it has 0, 1"),
-    "another network": (project_the_trace_of_another_network, ValueError, "recorded with another network"),
+    "another network": (
+        project_the_trace_of_another_network,
+        ValueError,
+        "^the trace was recorded with another network; record the images with this one$",
+    ),
     "channel too large": (project("1", [0, 2]), ValueError, "channel 2 does not exist; .* 0 to 1"),
     "channel below zero": (project("1", [-1]), ValueError, "channel -1 does not exist"),
     "channel by name": (project("1", ["0"]), TypeError, r"channels is \[.0.\]; .* such as \[3, 7\]"),
@@ -245,7 +249,7 @@ STEPS = {
         ValueError,
         "signal is a list; unpool needs a tensor",
     ),
-    "no switches": (lambda: unpool(SIGNAL, None, (4, 4)), TypeError, "switches are NoneType; unpool needs int64"),
+    "switches in a list": (lambda: unpool(SIGNAL, [0], (4, 4)), TypeError, "switches are list; unpool needs int64"),
     "no convolution": (
         lambda: filter_back(torch.ones(1, 2, 3, 3), nn.ReLU(), (5, 5)),
         TypeError,

@@ -8,7 +8,7 @@ from reference import chain_for_captum, maps_by_captum, relative_difference
 from torch import nn
 from torchvision import models
 
-from helpers.deconvnet import DeconvNet
+from helpers.deconvnet import RULES, DeconvNet
 
 # name: (how many images, a layer in the middle, the last layer, what to compute in, the largest relative difference)
 NETWORKS = {
@@ -30,7 +30,7 @@ def random_features(name, dtype):
     return features
 
 
-@pytest.mark.parametrize("rule", ["deconvnet", "guided"])
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_maps_and_peaks_equal_captum(name, rule):
     count, middle, last, dtype, tolerance = NETWORKS[name]
