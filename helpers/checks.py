@@ -4,6 +4,11 @@ import torch
 from torch import Tensor
 
 
+def kind_of(thing: object) -> str:
+    """What a message calls `thing`: the dtype of a tensor, the type of anything else."""
+    return f"{thing.dtype}" if isinstance(thing, Tensor) else type(thing).__name__
+
+
 def check_images(images: Tensor, wanted_by: str) -> None:
     """Raise unless `images` is a tensor of finite floating-point numbers, `(N, C, H, W)` with none of them 0.
 
@@ -12,8 +17,7 @@ def check_images(images: Tensor, wanted_by: str) -> None:
         ValueError: its shape or its values are wrong.
     """
     if not isinstance(images, Tensor) or not images.is_floating_point():
-        given = f"{images.dtype}" if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(f"images are {given}; {wanted_by} needs a tensor of floating-point pixels")
+        raise TypeError(f"images are {kind_of(images)}; {wanted_by} needs a tensor of floating-point pixels")
     if images.dim() != 4 or 0 in images.shape:
         raise ValueError(
             f"images have the shape {tuple(images.shape)}; {wanted_by} needs (N, C, H, W), with none of them 0"
@@ -30,8 +34,9 @@ def check_labels(labels: Tensor, images: Tensor, wanted_by: str) -> None:
         ValueError: its shape or its values are wrong.
     """
     if not isinstance(labels, Tensor) or labels.dtype != torch.int64:
-        given = f"{labels.dtype}" if isinstance(labels, Tensor) else type(labels).__name__
-        raise TypeError(f"labels are {given}; {wanted_by} needs a tensor of int64, the numbers of the classes")
+        raise TypeError(
+            f"labels are {kind_of(labels)}; {wanted_by} needs a tensor of int64, the numbers of the classes"
+        )
     if labels.shape != images.shape[:1]:
         raise ValueError(
             f"labels have the shape {tuple(labels.shape)}; {wanted_by} needs one label for each of {len(images)} images"

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from helpers.checks import check_images
+from helpers.checks import check_images, kind_of
 
 # In eval mode these hand their input on as it is.
 _IDENTITY = (nn.Identity, nn.Dropout, nn.Dropout2d)
@@ -40,8 +40,9 @@ def unpool(signal: Tensor, switches: Tensor, size: Sequence[int]) -> Tensor:
     """
     height, width = _plane(size)
     if not isinstance(switches, Tensor) or switches.dtype != torch.int64:
-        given = f"{switches.dtype}" if isinstance(switches, Tensor) else type(switches).__name__
-        raise TypeError(f"switches are {given}; unpool needs int64, as max pooling with return_indices=True gives")
+        raise TypeError(
+            f"switches are {kind_of(switches)}; unpool needs int64, as max pooling with return_indices=True gives"
+        )
     if not isinstance(signal, Tensor) or signal.dim() < 2:
         raise ValueError(f"signal is {_given(signal)}; unpool needs a tensor (..., h, w)")
     planes = signal.new_zeros(*signal.shape[:-2], height * width)

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor
 
+from helpers.checks import kind_of
 from helpers.files import output_folder, write_atomically
 from helpers.pictures import png
 
@@ -146,8 +147,7 @@ def _check_panel(panel: Panel) -> None:
 
 def _check_values(values: Tensor, name: str, dimensions: int | None = None) -> None:
     if not isinstance(values, Tensor) or values.dtype == torch.bool:
-        given = f"{values.dtype}" if isinstance(values, Tensor) else type(values).__name__
-        raise TypeError(f"{name} of the type {given}: a tensor of numbers is needed")
+        raise TypeError(f"{name} of the type {kind_of(values)}: a tensor of numbers is needed")
     if values.numel() == 0 or (dimensions is not None and values.dim() != dimensions):
         wanted = "at least one value" if dimensions is None else f"{dimensions} dimensions, none of them 0"
         raise ValueError(f"{name} of the shape {tuple(values.shape)}: needed are {wanted}")
@@ -303,8 +303,7 @@ def confusion_matrix(counts: Tensor, title: str) -> Figure:
         ValueError: it is not square.
     """
     if not isinstance(counts, Tensor) or counts.is_floating_point():
-        given = f"{counts.dtype}" if isinstance(counts, Tensor) else type(counts).__name__
-        raise TypeError(f"counts are {given}; confusion_matrix needs a tensor of integers")
+        raise TypeError(f"counts are {kind_of(counts)}; confusion_matrix needs a tensor of integers")
     if counts.dim() != 2 or counts.shape[0] != counts.shape[1] or counts.numel() == 0:
         raise ValueError(f"counts have the shape {tuple(counts.shape)}; confusion_matrix needs (n, n)")
     mistakes = counts.clone().fill_diagonal_(0)
