@@ -17,7 +17,7 @@ help:
 	@echo "make lab     open JupyterLab on the notebooks"
 	@echo "make test    run the unit tests, and the notebooks as tests"
 	@echo "make accept  execute the notebooks and keep their new outputs and figures"
-	@echo "make mutation  change the helpers in hundreds of small ways, and see that a test fails each time (half an hour)"
+	@echo "make mutation  change the helpers in hundreds of small ways, and see that the tests notice (a quarter of an hour)"
 
 run: $(READY)
 	@$(BIN)/python notebooks/run.py

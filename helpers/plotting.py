@@ -106,7 +106,7 @@ def panels(
         norms["signed"] = Normalize(-end, end)
         bars.append(("signed", "value (grey is 0)", "both" if float(values.abs().max()) > end else "neither"))
     if activations := [panel.pixels.flatten() for panel in drawn if panel.kind == "activation"]:
-        norms["activation"] = Normalize(0, float(torch.cat(activations).abs().max()) or 1.0)
+        norms["activation"] = Normalize(0, float(torch.cat(activations).max()) or 1.0)
         bars.append(("activation", "activation", "neither"))
     with plt.rc_context(_STYLE):
         cell = (WIDTH - 0.7 * len(bars) - (0.9 if row_labels else 0)) / columns

@@ -1,6 +1,5 @@
 """What nbval leaves out: the pictures that a cell draws are compared with the stored ones."""
 
-import base64
 import os
 import shutil
 import tempfile
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from nbval.plugin import IPyNbCell
-from pictures import differences, leave
+from pictures import differences, leave, pictures_of
 
 # What a cell with this tag draws is the outcome of a training, which differs between processors.
 NOT_COMPARED = "fresh-training"
@@ -48,11 +47,3 @@ def compare(notebook, cell, stored, drawn):
             found.append(f"the alternative text is {after!r}, not {before!r}")
         faults += [f"picture {k}: {line}" for line in found]
     return [*faults, "if this is wanted: make accept"] if faults else []
-
-
-def pictures_of(outputs):
-    """The PNG files among `outputs`, each with its alternative text."""
-    shown = [output for output in outputs if "image/png" in output.get("data", {})]
-    alts = [output["metadata"].get("image/png", {}).get("alt") for output in shown]
-    files = [base64.b64decode(output["data"]["image/png"]) for output in shown]
-    return list(zip(files, alts, strict=True))

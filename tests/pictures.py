@@ -8,6 +8,7 @@ A picture is a PNG file with the description that `helpers.pictures.png` writes 
 3. All else, such as frames and arrows: each pixel must have its like near by in the other picture.
 """
 
+import base64
 import io
 import json
 from collections.abc import Callable
@@ -24,19 +25,30 @@ REACH = 5  # pixels: how far other fonts may push what is beside them
 LIKE = 64  # of 255 levels: what counts as the like of a pixel, whose edge may be smoothed differently
 
 
+def pictures_of(outputs: list[dict]) -> list[tuple[bytes, str | None]]:
+    """The PNG files among the `outputs` of a notebook's cell, each with its alternative text."""
+    shown = [output for output in outputs if "image/png" in output.get("data", {})]
+    return [
+        (base64.b64decode(output["data"]["image/png"]), output["metadata"].get("image/png", {}).get("alt"))
+        for output in shown
+    ]
+
+
 def differences(expected: bytes, actual: bytes) -> list[str]:
     """What `actual` shows otherwise than `expected`, a line each; empty if they show the same."""
-    before, after = _opened(expected), _opened(actual)
-    if before.size != after.size:
-        return [f"the size is {after.size}, not {before.size} pixels"]
-    told, tells = _description(before), _description(after)
+    one, other = _opened(expected), _opened(actual)
+    if one.size != other.size:
+        return [f"the size is {other.size}, not {one.size} pixels"]
+    told, tells = _description(one), _description(other)
     if told is None or tells is None:
         return [f"the {'stored' if told is None else 'new'} picture has no description of itself"]
-    found = _texts(before, told["texts"], after, tells["texts"]) + _lines(told["lines"], tells["lines"])
+    grey, new_grey = (np.asarray(picture.convert("L"), dtype=int) for picture in (one, other))
+    found = _texts(grey, told["texts"], new_grey, tells["texts"]) + _lines(told["lines"], tells["lines"])
     if len(told["panels"]) != len(tells["panels"]):
         return [*found, f"there are {len(tells['panels'])} panels, not {len(told['panels'])}"]
-    for k, (one, other) in enumerate(zip(told["panels"], tells["panels"], strict=True)):
-        found += [f"panel {k}: {line}" for line in _panel(before, one, after, other)]
+    before, after = (np.asarray(picture, dtype=np.int16) for picture in (one, other))
+    for k, (panel, new) in enumerate(zip(told["panels"], tells["panels"], strict=True)):
+        found += [f"panel {k}: {line}" for line in _panel(before, panel, after, new)]
     return found + _rest(before, told, after, tells)
 
 
@@ -69,7 +81,7 @@ def _description(picture: Image.Image) -> dict | None:
     return json.loads(picture.info["Description"]) if "Description" in picture.info else None
 
 
-def _texts(before: Image.Image, expected: list[dict], after: Image.Image, actual: list[dict]) -> list[str]:
+def _texts(before: np.ndarray, expected: list[dict], after: np.ndarray, actual: list[dict]) -> list[str]:
     one, other = ([line["text"] for line in lines] for lines in (expected, actual))
     if len(one) != len(other):
         return [f"the texts are {other}, not {one}"]
@@ -87,9 +99,9 @@ def _place(expected: list[float], actual: list[float]) -> list[str]:
     return [f"is centred at {other}, not {one}"] if moved else []
 
 
-def _contrast(picture: Image.Image, box: list[float]) -> int:
+def _contrast(grey: np.ndarray, box: list[float]) -> int:
     left, top, right, bottom = (round(side) for side in box)
-    pixels = np.asarray(picture.convert("L"), dtype=int)[max(0, top) : bottom, max(0, left) : right]
+    pixels = grey[max(0, top) : bottom, max(0, left) : right]
     return int(pixels.max() - pixels.min()) if pixels.size else 0
 
 
@@ -108,7 +120,7 @@ def _close(one: list[float], other: list[float]) -> bool:
     return bool(np.allclose(one, other, rtol=0, atol=NUMBERS * max(map(abs, one), default=0)))
 
 
-def _panel(before: Image.Image, one: dict, after: Image.Image, other: dict) -> list[str]:
+def _panel(before: np.ndarray, one: dict, after: np.ndarray, other: dict) -> list[str]:
     if one["shape"] != other["shape"]:
         return [f"the shape is {other['shape']}, not {one['shape']}"]
     found = _place(one["box"], other["box"])
@@ -133,11 +145,11 @@ def _panel(before: Image.Image, one: dict, after: Image.Image, other: dict) -> l
     return found
 
 
-def _cells(picture: Image.Image, panel: dict) -> np.ndarray:
+def _cells(pixels: np.ndarray, panel: dict) -> np.ndarray:
     """The colours `(H, W, 3)` of a panel's values: medians over the middles of cells, as a text may cover some."""
     (rows, columns), (left, top, right, bottom) = panel["shape"], panel["box"]
     y, x = _middles(top, bottom, rows), _middles(left, right, columns)
-    middles = np.asarray(picture)[y[:, None, :, None], x[None, :, None, :]]
+    middles = pixels[y[:, None, :, None], x[None, :, None, :]]
     return np.median(middles, axis=(2, 3)).astype(int)
 
 
@@ -149,15 +161,14 @@ def _middles(low: float, high: float, count: int) -> np.ndarray:
     return np.round(first).astype(int)[:, None] + np.arange(n)
 
 
-def _rest(before: Image.Image, told: dict, after: Image.Image, tells: dict) -> list[str]:
-    one, other = (np.asarray(picture, dtype=np.int16) for picture in (before, after))
-    differ = (np.abs(one - other) > LIKE).any(axis=2)
+def _rest(before: np.ndarray, told: dict, after: np.ndarray, tells: dict) -> list[str]:
+    differ = (np.abs(before - after) > LIKE).any(axis=2)
     for description in (told, tells):
         for item in (*description["panels"], *description["texts"]):
             left, top, right, bottom = (round(side) for side in item["box"])
             differ[max(0, top - REACH) : bottom + REACH, max(0, left - REACH) : right + REACH] = False
     if differ.any():
-        differ &= _without_like(one, other) | _without_like(other, one)
+        differ &= _without_like(before, after) | _without_like(after, before)
     if not differ.any():
         return []
     top, left = np.argwhere(differ).min(axis=0)

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import nbformat
 import pytest
+from pictures import pictures_of
 
 from helpers.training import predict
 
@@ -157,9 +158,7 @@ def test_names_no_path_of_one_machine(notebook):
 
 
 def test_every_picture_that_a_cell_shows_has_an_alternative_text(notebook):
-    shown = [output for output in outputs(notebook) if "image/png" in output.get("data", {})]
-    texts = [output.metadata.get("image/png", {}).get("alt", "") for output in shown]
-    assert [text for text in texts if not text.strip()] == []
+    assert [alt for _, alt in pictures_of(outputs(notebook)) if not (alt or "").strip()] == []
 
 
 def test_every_picture_in_the_text_has_an_alternative_text(notebook):
@@ -247,10 +246,10 @@ def test_notebook_04_refuses_an_image_that_the_network_gets_wrong(test_set, mode
     cells = [cell.source for cell in code_cells(nbformat.read(NOTEBOOKS[3], as_version=4))]
     choice = "indices = [most_typical(digit) for digit in digits]\n"
     assert choice in cells[1]
-    names = {}
-    exec(cells[0] + "\n" + cells[1], names)
+    source = cells[0] + "\n" + cells[1]
+    exec(source, {})
     with pytest.raises(AssertionError):
-        exec(cells[0] + "\n" + cells[1].replace(choice, f"{choice}indices[2] = {wrong}\n"), {})
+        exec(source.replace(choice, f"{choice}indices[2] = {wrong}\n"), {})
 
 
 def test_no_code_cell_is_longer_than_a_screen(notebook):
