@@ -4,7 +4,8 @@ Up: `DeconvNet.record` runs a chain of layers and notes what the way back needs.
 feature map at a time and undoes the layers in reverse, each by its own step: `unpool`, `rectify`, `filter_back`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -221,19 +222,37 @@ class DeconvNet:
             TypeError: `trace` is no Trace, or `channels` is not a sequence of integers.
             ValueError: the trace is of another chain, or the layer, a channel or `select` does not exist.
         """
+        steps = self.walk(trace, layer, channels, select)
+        return deque(steps, maxlen=1).pop()[1]
+
+    def walk(
+        self, trace: Trace, layer: str, channels: Sequence[int] | None = None, select: str = "map"
+    ) -> Iterator[tuple[str, Tensor]]:
+        """The way of `project`, one layer at a time.
+
+        Yields:
+            the name of the layer that was just undone, from `layer` down to the first, and the signal below it,
+            `(N, K, C, h, w)`. The last signal is what `project` returns.
+
+        Raises:
+            TypeError, ValueError: as `project`, before the first step.
+        """
         if not isinstance(trace, Trace):
-            raise TypeError(f"trace is a {type(trace).__name__}; project needs what record returned")
+            raise TypeError(f"trace is a {type(trace).__name__}; a DeconvNet needs what record returned")
         if trace.features is not self.features:
             raise ValueError("the trace was recorded with another network; record the images with this one")
         if layer not in self.layers:
             raise ValueError(f"layer {layer!r} is not in this network; it has {', '.join(self.layers)}")
-        signal = _alone(trace.activations[layer], channels, select)
+        return self._walk(_alone(trace.activations[layer], channels, select), trace, layer)
+
+    def _walk(self, signal: Tensor, trace: Trace, layer: str) -> Iterator[tuple[str, Tensor]]:
         names = list(self.layers)
-        with torch.no_grad():
-            for position in reversed(range(names.index(layer) + 1)):
-                below = trace.activations[names[position - 1]] if position > 0 else trace.images
+        for position in reversed(range(names.index(layer) + 1)):
+            below = trace.activations[names[position - 1]] if position > 0 else trace.images
+            # Left before each yield: whoever takes the signal may want gradients of their own.
+            with torch.no_grad():
                 signal = self._step_back(signal, trace, names[position], below.shape[2:])
-        return signal
+            yield names[position], signal
 
     def _step_back(self, signal: Tensor, trace: Trace, name: str, size: Sequence[int]) -> Tensor:
         """Undo the layer `name`: `(N, K, C, h, w)` above it to `(N, K, C', H, W)` below, where `size` is `(H, W)`."""

@@ -219,3 +219,47 @@ def test_a_map_that_is_zero_gives_zero_pixels():
     for select in ("map", "peak"):
         maps = net.project(trace, "2", select=select)
         assert not maps[:, 0].any() and maps[:, 1].any()
+
+
+@pytest.mark.parametrize("select", ["map", "peak"])
+@pytest.mark.parametrize("layer", ["pool2", "conv2", "relu1"])
+def test_walk_goes_down_layer_by_layer_to_what_project_returns(layer, select, model, images):
+    net = DeconvNet(model.features)
+    trace = net.record(images[:3])
+    steps = list(net.walk(trace, layer, [3, 5], select))
+    names = list(net.layers)
+    assert [name for name, _ in steps] == names[names.index(layer) :: -1]
+    for name, signal in steps:
+        below = trace.activations[names[names.index(name) - 1]] if name != names[0] else trace.images
+        assert signal.shape == (3, 2, *below.shape[1:])
+    assert steps[-1][1].equal(net.project(trace, layer, [3, 5], select))
+
+
+def test_each_step_of_walk_undoes_one_layer(model, images):
+    net = DeconvNet(model.features)
+    trace = net.record(images[:3])
+    signals = dict(net.walk(trace, "pool2", [7]))
+    assert signals["pool2"].equal(
+        unpool(only(trace.activations["pool2"], 7), trace.switches["pool2"][:, None], (10, 10))
+    )
+    assert signals["relu2"].equal(rectify(signals["pool2"]))
+    assert signals["conv2"][:, 0].equal(filter_back(signals["relu2"][:, 0], model.features.conv2, (14, 14)))
+    assert signals["pool1"].equal(unpool(signals["conv2"], trace.switches["pool1"][:, None], (28, 28)))
+
+
+def only(maps, k):
+    alone = torch.zeros_like(maps)
+    alone[:, k] = maps[:, k]
+    return alone[:, None]
+
+
+def test_whoever_walks_can_still_take_gradients(model, images):
+    net = DeconvNet(model.features)
+    for _ in net.walk(net.record(images[:1]), "pool2", [0]):
+        assert torch.is_grad_enabled()
+
+
+def test_walk_refuses_at_once_not_at_its_first_step(model, images):
+    net = DeconvNet(model.features)
+    with pytest.raises(ValueError, match="layer 'pool3' is not in this network"):
+        net.walk(net.record(images[:1]), "pool3")
