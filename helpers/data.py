@@ -9,9 +9,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.datasets import MNIST
 from torchvision.datasets.utils import check_integrity
+
+from helpers.checks import kind_of
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 
@@ -48,6 +52,47 @@ def load_mnist(split: str, root: Path = DATA) -> tuple[Tensor, Tensor]:
         _unpack(raw)
     mnist = MNIST(root, train=split == "train")
     return mnist.data[:, None].float().div_(255), mnist.targets
+
+
+def as_mnist(drawing: Tensor) -> Tensor:
+    """A drawing as MNIST's digits were made: as large as fits in 20×20, its centre of mass in the middle of 28×28.
+
+    Args:
+        drawing: `(H, W)`, floating point, 0 for paper and 1 for ink, with some ink anywhere in it.
+
+    Returns:
+        `(1, 1, 28, 28)`, of the same dtype. As in MNIST, there are 256 levels of grey, the digit moves by whole pixels,
+        and its centre of mass comes to lie within half a pixel of row 14, column 14, counted from 0; farther away only
+        if the digit would not fit.
+
+    Raises:
+        TypeError: `drawing` is no tensor of floating-point numbers.
+        ValueError: it is not `(H, W)`, holds numbers outside 0 to 1, or no ink.
+
+    Source: LeCun, Bottou, Bengio & Haffner (1998), section III.A.
+    """
+    if not isinstance(drawing, Tensor) or not drawing.is_floating_point():
+        raise TypeError(f"drawing is {kind_of(drawing)}; as_mnist needs a tensor of floating-point pixels")
+    if drawing.dim() != 2:
+        raise ValueError(f"drawing has the shape {tuple(drawing.shape)}; as_mnist needs (H, W)")
+    if not ((drawing >= 0) & (drawing <= 1)).all():
+        raise ValueError("drawing holds numbers outside 0 to 1; as_mnist needs 0 for paper, 1 for ink")
+    ink = drawing.nonzero()
+    if len(ink) == 0:
+        raise ValueError("drawing holds no ink; as_mnist needs some, to know how large it is and where")
+    (top, left), (bottom, right) = ink.amin(dim=0).tolist(), ink.amax(dim=0).tolist()
+    cropped = drawing[top : bottom + 1, left : right + 1]
+    height, width = (max(1, round(20 * side / max(cropped.shape))) for side in cropped.shape)
+    digit = F.interpolate(cropped[None, None], size=(height, width), mode="area")[0, 0]
+    digit = (255 * digit).round() / 255
+    corner = []
+    for dim, side in enumerate((height, width)):
+        along = digit.sum(dim=1 - dim)
+        centre = (along * torch.arange(side)).sum() / along.sum()
+        corner.append(min(max(0, round(14 - centre.item())), 28 - side))
+    image = digit.new_zeros(1, 1, 28, 28)
+    image[..., corner[0] : corner[0] + height, corner[1] : corner[1] + width] = digit
+    return image
 
 
 def _unpack(raw: Path) -> None:

@@ -21,7 +21,7 @@ import torchvision.datasets.utils
 from torchvision.datasets import MNIST
 
 from helpers import data
-from helpers.data import DATA, load_mnist
+from helpers.data import DATA, as_mnist, load_mnist
 
 RAW = DATA / "MNIST" / "raw"
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -354,3 +354,60 @@ def test_a_folder_that_cannot_be_written_is_read_when_it_holds_the_files(public_
     public_small.write(public_small.unpacked)
     with read_only(public_small.raw):
         public_small.assert_loads()
+
+
+# --- drawings
+
+
+@pytest.fixture(scope="module")
+def thousand():
+    return load_mnist("test")[0][:1000]
+
+
+@pytest.mark.parametrize("scale", [1, 3, 10])
+def test_a_digit_of_mnist_that_was_enlarged_and_moved_comes_back_as_it_was(scale, thousand):
+    """So it is made as those were: its size, its place and its grey levels."""
+    sheet = torch.zeros(40 * scale, 50 * scale)
+    for image in thousand[:200]:
+        large = image[0].repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+        sheet[:] = 0
+        sheet[3 * scale : 31 * scale, 20 * scale : 48 * scale] = large
+        rows, columns = (image[0].amax(dim=dim).nonzero() for dim in (1, 0))
+        if max(rows.max() - rows.min(), columns.max() - columns.min()) + 1 == 20:
+            torch.testing.assert_close(as_mnist(sheet)[0], image, rtol=0, atol=0.6 / 255)
+
+
+@pytest.mark.parametrize("shape", [(280, 280), (60, 200), (11, 7)], ids=str)
+def test_a_drawing_fits_in_twenty_pixels_with_its_centre_of_mass_in_the_middle(shape):
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        top, bottom = sorted(torch.randint(shape[0], (2,), generator=generator).tolist())
+        left, right = sorted(torch.randint(shape[1], (2,), generator=generator).tolist())
+        sheet = torch.zeros(shape)
+        patch = sheet[top : bottom + 1, left : right + 1]
+        patch[:] = torch.rand(patch.shape, generator=generator).clamp(min=0.1)
+        image = as_mnist(sheet)
+        assert image.shape == (1, 1, 28, 28) and image.dtype == torch.float32
+        sides = [image[0, 0].amax(dim=dim).count_nonzero().item() for dim in (1, 0)]
+        ratio = min(patch.shape) / max(patch.shape)
+        assert max(sides) == 20 and min(sides) == pytest.approx(max(1, 20 * ratio), abs=0.51)
+        for dim in (0, 1):
+            along = image[0, 0].sum(dim=1 - dim)
+            assert abs((along * torch.arange(28)).sum() / along.sum() - 14) < 0.52
+
+
+def test_a_digit_whose_mass_lies_at_one_end_stays_in_the_image():
+    sheet = torch.zeros(100, 100)
+    sheet[0:4] = 1
+    sheet[4:, 50] = 0.01
+    image = as_mnist(sheet)[0, 0]
+    assert image[8].sum() > 10  # the bar; its centre of mass would lie at 14, and the other end at 33
+    assert image[27].any() and not image[:8].any()
+
+
+def test_the_digits_of_mnist_are_centred_at_row_14_column_14(thousand):
+    """What as_mnist promises is what the files hold."""
+    for dim in (2, 3):
+        along = thousand.sum(dim=5 - dim)[:, 0]
+        centres = (along * torch.arange(28)).sum(dim=1) / along.sum(dim=1)
+        assert ((centres - 14).abs() < 0.55).all()
