@@ -33,7 +33,7 @@ DPI = 150
 BLUE, GREY, YELLOW = "#0a2f8a", "#949494", "#ffee58"
 # An odd number of colours, so that one of them is the middle.
 SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, GREY, YELLOW], N=257)
-_COLOURS = {"ink": "gray", "signed": SIGNED, "activation": "inferno"}
+COLOURS = {"ink": plt.get_cmap("gray"), "signed": SIGNED, "activation": plt.get_cmap("inferno")}
 _STYLE = {"font.size": 9, "axes.titlesize": 9, "figure.titlesize": 12, "figure.dpi": DPI}
 
 
@@ -125,15 +125,15 @@ def panels(
             if row_labels:
                 axes[i, 0].text(-0.12, 0.5, row_labels[i], transform=axes[i, 0].transAxes, ha="right", va="center")
         for kind, name, extend in bars:
-            mappable = ScalarMappable(norms[kind], _COLOURS[kind])
+            mappable = ScalarMappable(norms[kind], COLOURS[kind])
             figure.colorbar(mappable, ax=axes, label=name, aspect=30, fraction=0.04, pad=0.03, extend=extend)
     return figure
 
 
 def _check_panel(panel: Panel) -> None:
     _check_values(panel.pixels, "pixels", dimensions=2)
-    if panel.kind not in _COLOURS:
-        raise ValueError(f"kind is {panel.kind!r}; it must be one of {', '.join(_COLOURS)}")
+    if panel.kind not in COLOURS:
+        raise ValueError(f"kind is {panel.kind!r}; it must be one of {', '.join(COLOURS)}")
     if panel.kind == "activation" and float(panel.pixels.min()) < 0:
         raise ValueError(f"an activation of {float(panel.pixels.min()):g}: it is drawn from zero; 'signed' goes below")
     if panel.dots is not None:
@@ -156,7 +156,7 @@ def _check_values(values: Tensor, name: str, dimensions: int | None = None) -> N
 
 
 def _draw(axes: Axes, panel: Panel, norm: Normalize) -> None:
-    axes.imshow(panel.pixels.numpy(), cmap=_COLOURS[panel.kind], norm=norm, interpolation="nearest")
+    axes.imshow(panel.pixels.numpy(), cmap=COLOURS[panel.kind], norm=norm, interpolation="nearest")
     axes.set_title(panel.label, pad=3)
     if panel.dots is not None:
         axes.scatter(panel.dots[1], panel.dots[0], s=9, c="white", edgecolors="black", linewidths=0.5)
@@ -323,11 +323,20 @@ def confusion_matrix(counts: Tensor, title: str) -> Figure:
 def show(figure: Figure, alt: str, name: str | None = None) -> None:
     """Display `figure` with the alternative text `alt`, close it, and keep it as `figures/name.png`.
 
-    A file that already shows the same picture is left alone, as another processor may round a colour differently.
-
     Raises:
         ValueError: there is no alternative text, or the name would leave the folder.
         OSError: the file can't be written; an older one stays.
+    """
+    display(as_image(figure, alt, name))
+
+
+def as_image(figure: Figure, alt: str, name: str | None = None) -> Image:
+    """What `show` displays; `figure` is closed, and kept.
+
+    A file that already shows the same picture is left alone, as another processor may round a colour differently.
+
+    Raises:
+        ValueError, OSError: as `show`.
     """
     if not alt.strip():
         raise ValueError("the alternative text is empty; say in words what the picture shows")
@@ -340,7 +349,7 @@ def show(figure: Figure, alt: str, name: str | None = None) -> None:
         path = output_folder(FIGURES) / f"{name}.png"
         if not (path.exists() and _look_alike(path.read_bytes(), picture)):
             write_atomically(path, picture)
-    display(Image(picture, format="png", width=round(100 * figure.get_figwidth()), alt=alt))
+    return Image(picture, format="png", width=round(100 * figure.get_figwidth()), alt=alt)
 
 
 def _look_alike(one: bytes, other: bytes, tolerance: float = 8 / 255) -> bool:

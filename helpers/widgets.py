@@ -1,69 +1,391 @@
-"""Explorers: sliders that answer with pictures. The only module that imports ipywidgets."""
+"""The explorers: each takes a model, and images where it needs them, and returns a widget that answers in pictures."""
 
-import io
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
 
 import ipywidgets as widgets
-import matplotlib.pyplot as plt
 import numpy as np
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from helpers.deconvnet import DeconvNet
+from helpers import drawing
+from helpers.checks import check_images, check_labels, kind_of
+from helpers.data import as_mnist
+from helpers.deconvnet import RULES, DeconvNet, Trace
+from helpers.explorer import Explorer, Picture, Thumbnails
 from helpers.lenet5 import LeNet5
-from helpers.plotting import SIGNED, signed_limit
+from helpers.plotting import Panel, signed_limit
+from helpers.training import predict
 
-_SIDE = 224  # pixels on the screen: eight for each pixel of the image
+_COUNTS = {1: 6, 2: 16}  # feature maps a layer
+_FRAME = 1 / 25  # seconds that pass at least between two answers to a stroke
 
 
-def explore_feature_maps(model: LeNet5, images: Tensor, digits: Sequence[int]) -> widgets.Widget:
-    """A slider for the digit and one for the feature map: the image beside what that map saw in it.
+def explore_switches(model: LeNet5, images: Tensor, labels: Tensor) -> Explorer:
+    """Shift a digit, and see how the switches of a first-layer map, and its pooled map, follow.
 
-    Both layers' maps share one slider, 1·0 to 1·5 for the first layer and 2·0 to 2·15 for the second. All maps of a
-    layer share one scale for each digit, in which 99.5 % of their pixels lie, so that a weak map looks weak.
+    Controls: `digit` (which image, from 0), `map` (0 to 5), `right` and `down` (−4 to 4 pixels; what is shifted out of
+    the image is lost, and paper comes in).
 
     Args:
         model: in eval mode.
         images: `(N, 1, 28, 28)`.
-        digits: the digit that each image shows, for the labels.
+        labels: `(N,)`, int64: the digit that each image shows.
 
     Raises:
-        ValueError: there are not as many digits as images.
+        TypeError, ValueError: the model is no LeNet5 in eval mode, or the images and labels are none, or do not fit.
     """
-    if len(images) != len(digits):
-        raise ValueError(f"{len(images)} images and {len(digits)} digits; the explorer needs one digit for each image")
+    _check(model, images, labels, "explore_switches")
     net = DeconvNet(model.features)
-    trace = net.record(images)
-    layers = {layer: net.project(trace, f"pool{layer}")[:, :, 0] for layer in (1, 2)}
-    names = [(f"{layer}·{k}", (layer, k)) for layer, maps in layers.items() for k in range(maps.shape[1])]
+    digit, number = _digits(labels), _slider("map", 0, 5)
+    right, down = _slider("right", -4, 4), _slider("down", -4, 4)
+    shifted, whole, pooled, moved = (Picture() for _ in range(4))
 
-    digit = widgets.SelectionSlider(description="digit", options=[(f"{d}", i) for i, d in enumerate(digits)])
-    feature_map = widgets.SelectionSlider(description="feature map", options=names)
-    image, picture = (
-        widgets.Image(format="png", width=_SIDE, height=_SIDE, layout={"object_fit": "contain"}) for _ in range(2)
-    )
-    caption = widgets.HTML()
+    def draw() -> None:
+        k, image = number.value, images[digit.value : digit.value + 1]
+        before = net.record(image)
+        after = net.record(F.pad(image, (right.value, -right.value, down.value, -down.value)))
+        maps = [trace.activations["pool1"][0, k] for trace in (before, after)]
+        places = [trace.switches["pool1"][0, k] for trace in (before, after)]
+        strong = [one > 0.1 * one.max() for one in maps]
+        changed = (places[0] != places[1]) & (strong[0] | strong[1])
+        dots = torch.stack([places[1] // 28, places[1] % 28])[:, strong[1]]
+        end = _end(*maps)
 
-    def redraw(_: object = None) -> None:
-        layer, k = feature_map.value
-        maps = layers[layer][digit.value]
-        limit = signed_limit(maps)
-        shown = maps[k]
-        image.value = _png(images[digit.value, 0], "gray", 0, 1)
-        picture.value = _png(shown, SIGNED, -limit, limit)
-        caption.value = (
-            f"layer {layer}, map {k}: from {float(shown.min()):.2f} to {float(shown.max()):.2f}. "
-            f"Grey is 0; the scale ends at ±{limit:.2f}"
+        shifted.show(f"a {labels[digit.value]}", [Panel(after.images[0, 0])], 1, _way(right.value, down.value))
+        whole.show(
+            f"map {k}, with its winners",
+            [Panel(after.activations["relu1"][0, k], kind="activation", dots=dots)],
+            end,
+            "a dot in each window that holds more than a tenth of the maximum",
+        )
+        pooled.show("pooled", [Panel(maps[1], kind="activation")], end, "the winners, without their places")
+        moved.show(
+            "white: the winner has moved",
+            [Panel(changed.float())],
+            1,
+            f"in {int(changed.sum())} of {int((strong[0] | strong[1]).sum())} strong windows",
         )
 
-    digit.observe(redraw, names="value")
-    feature_map.observe(redraw, names="value")
-    redraw()
-    return widgets.VBox([widgets.HBox([digit, feature_map]), widgets.HBox([image, picture]), caption])
+    return Explorer(
+        "Shift a digit: its switches and the pooled map follow",
+        {"digit": digit, "map": number, "right": right, "down": down},
+        [shifted, whole, pooled, moved],
+        draw,
+    )
 
 
-def _png(pixels: Tensor, colours: object, low: float, high: float) -> bytes:
-    """`pixels` `(H, W)` as a PNG file, each drawn as a block of screen pixels."""
-    buffer = io.BytesIO()
-    scale = _SIDE // pixels.shape[0]
-    plt.imsave(buffer, np.kron(pixels.numpy(), np.ones((scale, scale))), cmap=colours, vmin=low, vmax=high)
-    return buffer.getvalue()
+def _way(right: int, down: int) -> str:
+    """Where the digit has gone: `moved 2 left, 1 down`."""
+    parts = [f"{abs(right)} {'right' if right > 0 else 'left'}"] if right else []
+    parts += [f"{abs(down)} {'down' if down > 0 else 'up'}"] if down else []
+    return f"moved {', '.join(parts)}" if parts else "not moved"
+
+
+def explore_steps(model: LeNet5, images: Tensor, labels: Tensor) -> Explorer:
+    """Walk one feature map down to the pixels, step by step.
+
+    Controls: `digit` (which image, from 0), `map` (layer and number, as `(2, 11)`), `stage` (0 for the pooled map, then
+    one for each step), `rule` (`"deconvnet"`, `"gradient"`, `"guided"`) and `switches` (`"recorded"`, or
+    `"fixed corner"`: each value returns to the upper left of its window). All stages share one scale.
+
+    Args, Raises: as `explore_switches`.
+    """
+    _check(model, images, labels, "explore_steps")
+    digit, number, stage = _digits(labels), _every_map(), _selection("stage", [("0 pooled", 0)])
+    rule, switches = _choice("rule", list(RULES)), _choice("switches", ["recorded", "fixed corner"])
+    image, here, pixels = (Picture() for _ in range(3))
+    stages = Thumbnails(7, lambda k: stage.set_trait("value", k))
+
+    @lru_cache(maxsize=1)  # to move on by a stage is no reason to go all the way again
+    def way(i: int, layer: int, k: int, rule: str, switches: str) -> tuple[list[tuple[str, Tensor]], float]:
+        net = DeconvNet(model.features, rule=rule)
+        trace = net.record(images[i : i + 1])
+        if switches == "fixed corner":
+            trace = _with_fixed_corners(trace)
+        stops = [("pooled", trace.activations[f"pool{layer}"][0, [k]])]
+        for name, signal in net.walk(trace, f"pool{layer}", [k]):
+            # As long as the signal is in its own layer, all other maps are zero.
+            shown = [k] if name in (f"pool{layer}", f"relu{layer}") else slice(None)
+            stops.append((_STEPS[name], signal[0, 0, shown]))
+        return stops, max(signed_limit(signal) for _, signal in stops)
+
+    def draw() -> None:
+        layer, k = number.value
+        stops, end = way(digit.value, layer, k, rule.value, switches.value)
+        places = [[Panel(one, f"map {i}", "signed") for i, one in enumerate(signal)] for _, signal in stops]
+
+        at = min(stage.value, len(stops) - 1)
+        if len(stage.options) != len(stops):
+            stage.options = [(f"{i} {name}", i) for i, (name, _) in enumerate(stops)]
+            stage.value = at
+        (name, signal), (_, reached) = stops[at], stops[-1]
+        size = f"{signal.shape[1]}×{signal.shape[2]}"
+        where = size if len(signal) == 1 else f"6 signals of {size}, one for each map of layer 1"
+        image.show(
+            f"a {labels[digit.value]}", [Panel(images[digit.value, 0])], 1, f"its map {k} of layer {layer} goes down"
+        )
+        here.show(f"{at} {name}", places[at], end, f"{where}: {_range(signal)}")
+        pixels.show(
+            "at the end: pixels", places[-1], end, f"{rule.value}, {switches.value} switches: {_range(reached)}"
+        )
+        stages.show([name for name, _ in stops], places, end, at, "stage")
+
+    return Explorer(
+        "Walk a feature map down to the pixels, step by step",
+        {"digit": digit, "map": number, "stage": stage, "rule": rule, "switches": switches},
+        [image, here, pixels, stages],
+        draw,
+    )
+
+
+# What undoing a layer leaves.
+_STEPS = {
+    "pool2": "unpooled",
+    "relu2": "rectified",
+    "conv2": "filtered",
+    "pool1": "unpooled",
+    "relu1": "rectified",
+    "conv1": "pixels",
+}
+
+
+def _with_fixed_corners(trace: Trace) -> Trace:
+    """The trace, with switches that all name the upper left of their window of 2×2."""
+    corners = {}
+    for name, places in trace.switches.items():
+        height, width = places.shape[2:]
+        before = trace.activations[name.replace("pool", "relu")].shape[3]
+        corner = 2 * torch.arange(height)[:, None] * before + 2 * torch.arange(width)
+        corners[name] = corner.expand_as(places)
+    return replace(trace, switches=corners)
+
+
+def explore_feature_maps(model: LeNet5, images: Tensor, labels: Tensor) -> Explorer:
+    """Choose a digit and a feature map: what the network reads, the map, and what it saw, among all maps of its layer.
+
+    Controls: `digit` (0 to 9), `example` (which of its images, from 0), `layer` (1 or 2), `map`, and `show`
+    (`"whole map"` or `"peak"`). The reconstructions of a layer share one scale, in which 99.5 % of their pixels lie. A
+    click on one of them chooses its map.
+
+    Args, Raises: as `explore_switches`.
+    """
+    _check(model, images, labels, "explore_feature_maps")
+    net = DeconvNet(model.features)
+    of_digit = {d: (labels == d).nonzero()[:, 0].tolist() for d in labels.unique().tolist()}
+    digit, example = _selection("digit", [(f"{d}", d) for d in of_digit]), _slider("example", 0, 0)
+    layer, number, part = _slider("layer", 1, 2), _slider("map", 0, 5), _choice("show", ["whole map", "peak"])
+    image, feature_map, seen = (Picture() for _ in range(3))
+    thumbnails = Thumbnails(16, lambda k: number.set_trait("value", k))
+
+    @lru_cache(maxsize=1)  # to look at another map of the same layer is no reason to project them all again
+    def look(i: int, pool: str, select: str) -> tuple[Tensor, Tensor, Tensor]:
+        trace = net.record(images[i : i + 1])
+        pictures = net.project(trace, pool, select=select)
+        return predict(model, images[i : i + 1])[0].exp(), trace.activations[pool][0], pictures[0, :, 0]
+
+    def draw() -> None:
+        example.max = len(of_digit[digit.value]) - 1
+        number.max = _COUNTS[layer.value] - 1
+        i, k = of_digit[digit.value][example.value], number.value
+        select = "peak" if part.value == "peak" else "map"
+        probabilities, maps, pictures = look(i, f"pool{layer.value}", select)
+        read, end = int(probabilities.argmax()), signed_limit(pictures)
+
+        misread = "" if read == digit.value else ": misread"
+        image.show(
+            f"a {digit.value}, read as {read}{misread}",
+            [Panel(images[i, 0])],
+            1,
+            f"with a probability of {probabilities[read]:.0%}",
+        )
+        feature_map.show(
+            f"map {k} of layer {layer.value}",
+            [Panel(maps[k], kind="activation")],
+            _end(maps),
+            f"{maps.shape[1]}×{maps.shape[2]}: {_range(maps[k])}",
+        )
+        what = "it" if part.value == "whole map" else "its peak"
+        seen.show(f"what {what} saw", [Panel(pictures[k], kind="signed")], end, f"in pixels: {_range(pictures[k])}")
+        places = [[Panel(one, kind="signed")] for one in pictures]
+        thumbnails.show([f"{n}" for n in range(len(places))], places, end, k, "map")
+
+    return Explorer(
+        "Choose a digit and a feature map: what did it see?",
+        {"digit": digit, "example": example, "layer": layer, "map": number, "show": part},
+        [image, feature_map, seen, thumbnails],
+        draw,
+    )
+
+
+def draw_a_digit(model: LeNet5, start: Tensor | None = None) -> Explorer:
+    """Draw a digit: what the network reads, and what all 22 feature maps saw, follow the stroke.
+
+    The drawing is brought to MNIST's size and place first (`helpers.data.as_mnist`). All 22 reconstructions share one
+    scale. Control: `map` (layer and number, as `(2, 11)`), the one that is shown large; so does a click on a thumbnail.
+
+    Args:
+        model: in eval mode.
+        start: `(28, 28)`, 0 for paper and 1 for ink: what stands on the paper until the first stroke.
+
+    Raises:
+        TypeError, ValueError: the model is no LeNet5 in eval mode, or `start` is no such image.
+    """
+    _check_model(model, "draw_a_digit")
+    net = DeconvNet(model.features)
+    number = _every_map()
+    if start is None:
+        paper = drawing.Paper()
+    else:
+        _check_start(start)
+        paper = drawing.Paper(np.kron(start.numpy(), np.ones((10, 10))))
+    shares = widgets.HTML(layout={"width": "190px", "margin": "0"})
+    read, seen = Picture(), Picture()
+    thumbnails = {
+        layer: Thumbnails(count, lambda k, layer=layer: number.set_trait("value", (layer, k)))
+        for layer, count in _COUNTS.items()
+    }
+
+    @lru_cache(maxsize=1)
+    def look(_: int) -> tuple[Tensor, Tensor | None, dict[int, Tensor]]:
+        ink = torch.from_numpy(paper.ink)
+        if not ink.any():  # what the maps would say to paper alone is nothing that anybody drew
+            return torch.zeros(28, 28), None, {layer: torch.zeros(count, 28, 28) for layer, count in _COUNTS.items()}
+        image = as_mnist(ink)
+        trace = net.record(image)
+        pictures = {layer: net.project(trace, f"pool{layer}")[0, :, 0] for layer in _COUNTS}
+        return image[0, 0], predict(model, image)[0].exp(), pictures
+
+    def draw() -> None:
+        layer, k = number.value
+        image, probabilities, pictures = look(paper.changes)
+        end = signed_limit(torch.cat(list(pictures.values())))
+
+        shares.value = _bars(probabilities)
+        digit = "nothing yet" if probabilities is None else f"read as {int(probabilities.argmax())}"
+        read.show(digit, [Panel(image)], 1, "your drawing, brought to MNIST's size and place")
+        large = pictures[layer][k]
+        seen.show(
+            f"what map {k} of layer {layer} saw", [Panel(large, kind="signed")], end, f"in pixels: {_range(large)}"
+        )
+        for one, maps in pictures.items():
+            names = [f"{one}·{n}" for n in range(len(maps))]
+            places = [[Panel(pixels, kind="signed")] for pixels in maps]
+            thumbnails[one].show(names, places, end, k if one == layer else None, "map")
+
+    explorer = Explorer(
+        "Draw a digit: what the network reads, and what 22 feature maps saw, follow the stroke",
+        {"map": number},
+        [read, seen, *thumbnails.values()],
+        draw,
+        beside=[paper, shares],
+    )
+    paper.changed = _at_most_every(_FRAME, explorer.answer)
+    return explorer
+
+
+def _bars(probabilities: Tensor | None) -> str:
+    """The probabilities `(10,)` of the digits as bars; without them, the digits alone."""
+    rows = []
+    for digit in range(10):
+        share = 0.0 if probabilities is None else float(probabilities[digit])
+        text = "" if probabilities is None else f"{share:.0%}"
+        bar = f'<div style="background: currentColor; height: 10px; width: {share:.1%}"></div>'
+        rows.append(f"<span>{digit}</span>{bar}<span>{text}</span>")
+    grid = "display: grid; grid-template-columns: 1em 120px 3em; gap: 4px 8px; align-items: center; line-height: 1.3"
+    return f"<b>probability</b><div style='{grid}'>{''.join(rows)}</div>"
+
+
+def _at_most_every(seconds: float, function: Callable[[], None]) -> Callable[[], None]:
+    """`function`, called at once if it has not been for so long; if it has, once at the end of that time.
+
+    So a queue of events can't become a queue of answers, and the last event is always answered.
+    """
+    last, waiting = -seconds, False
+
+    def now() -> None:
+        nonlocal last, waiting
+        waiting = False
+        function()
+        last = time.monotonic()
+
+    def soon() -> None:
+        nonlocal waiting
+        left = last + seconds - time.monotonic()
+        if waiting:
+            return
+        if left <= 0:
+            now()
+        else:
+            waiting = True
+            asyncio.get_running_loop().call_later(left, now)
+
+    return soon
+
+
+def _check_model(model: LeNet5, wanted_by: str) -> None:
+    if not isinstance(model, LeNet5):
+        raise TypeError(f"model is a {type(model).__name__}; {wanted_by} needs a LeNet5")
+    if model.training:
+        raise ValueError(f"the model is in train mode; call model.eval() before {wanted_by}")
+
+
+def _check(model: LeNet5, images: Tensor, labels: Tensor, wanted_by: str) -> None:
+    _check_model(model, wanted_by)
+    check_images(images, wanted_by)
+    if images.shape[1:] != (1, 28, 28):
+        raise ValueError(f"images have the shape {tuple(images.shape)}; {wanted_by} needs (N, 1, 28, 28)")
+    check_labels(labels, images, wanted_by)
+
+
+def _check_start(start: Tensor) -> None:
+    if not isinstance(start, Tensor) or not start.is_floating_point():
+        raise TypeError(f"start is {kind_of(start)}; draw_a_digit needs a tensor of floating-point pixels")
+    if start.shape != (28, 28) or not ((start >= 0) & (start <= 1)).all():
+        raise ValueError(
+            f"start has the shape {tuple(start.shape)} and values from {float(start.min()):g} to "
+            f"{float(start.max()):g}; draw_a_digit needs (28, 28), 0 for paper and 1 for ink"
+        )
+
+
+def _end(*maps: Tensor) -> float:
+    """The end of a scale for these activations. Never zero."""
+    return max(float(one.max()) for one in maps) or 1.0
+
+
+def _range(values: Tensor) -> str:
+    return f"from {float(values.min()):.2f} to {float(values.max()):.2f}".replace("-", "−")
+
+
+# The controls. Each has its name at its left, and its value at its right, in words.
+
+_LAYOUT = {"width": "auto", "flex": "1 1 240px", "max_width": "420px", "min_width": "0"}
+_STYLE = {"description_width": "80px"}
+
+
+def _slider(name: str, low: int, high: int) -> widgets.IntSlider:
+    value = 0 if low <= 0 <= high else low
+    return widgets.IntSlider(value, low, high, description=name, tooltip=name, layout=_LAYOUT, style=_STYLE)
+
+
+def _selection(name: str, options: Sequence[tuple[str, object]]) -> widgets.SelectionSlider:
+    return widgets.SelectionSlider(description=name, tooltip=name, options=options, layout=_LAYOUT, style=_STYLE)
+
+
+def _digits(labels: Tensor) -> widgets.SelectionSlider:
+    return _selection("digit", [(f"{digit}", i) for i, digit in enumerate(labels.tolist())])
+
+
+def _every_map() -> widgets.SelectionSlider:
+    return _selection("map", [(f"{layer}·{k}", (layer, k)) for layer, count in _COUNTS.items() for k in range(count)])
+
+
+def _choice(name: str, options: list[str]) -> widgets.ToggleButtons:
+    # Their own layout puts the name above them.
+    layout = {"display": "flex", "flex": "0 1 auto", "flex_flow": "row wrap", "width": "auto", "min_width": "0"}
+    style = {**_STYLE, "button_width": "auto"}
+    return widgets.ToggleButtons(description=name, tooltip=name, options=options, layout=layout, style=style)

@@ -43,6 +43,10 @@ def execute(path: Path) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         # When and how long a cell ran is news of one machine.
         cell.metadata.pop("execution", None)
+        # A widget is gone with its kernel. Its still picture stays.
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    notebook.metadata.pop("widgets", None)
     return notebook
 
 

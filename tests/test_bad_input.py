@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from helpers.data import as_mnist
 from helpers.deconvnet import DeconvNet, filter_back, unpool
 from helpers.lenet5 import LeNet5, load_lenet5, save_lenet5
 from helpers.plotting import (
@@ -24,7 +25,7 @@ from helpers.plotting import (
     signed_limit,
 )
 from helpers.training import accuracy, fit, predict
-from helpers.widgets import explore_feature_maps
+from helpers.widgets import draw_a_digit, explore_feature_maps, explore_steps, explore_switches
 
 
 def chain_of(*layers):
@@ -135,7 +136,7 @@ DECONVNET = {
     "images in the place of a trace": (
         lambda: DeconvNet(nn.Sequential(nn.ReLU()).eval()).project(torch.rand(1, 1, 8, 8), "0"),
         TypeError,
-        "trace is a Tensor; project needs what record returned",
+        "trace is a Tensor; a DeconvNet needs what record returned",
     ),
     "unknown selection": (project("1", select="max"), ValueError, "select is 'max'; it must be 'map' or 'peak'"),
 }
@@ -163,7 +164,9 @@ TAKE_IMAGES = {
     "fit": lambda images: fit(LeNet5(), images, LABELS),
     "predict": lambda images: predict(LeNet5(), images),
     "accuracy": lambda images: accuracy(LeNet5(), images, LABELS),
-    "explorer": lambda images: explore_feature_maps(LeNet5().eval(), images, [7] * len(images)),
+    "explore_switches": lambda images: explore_switches(LeNet5().eval(), images, LABELS),
+    "explore_steps": lambda images: explore_steps(LeNet5().eval(), images, LABELS),
+    "explore_feature_maps": lambda images: explore_feature_maps(LeNet5().eval(), images, LABELS),
 }
 
 
@@ -171,8 +174,7 @@ TAKE_IMAGES = {
 @pytest.mark.parametrize("case", BAD_IMAGES)
 def test_bad_images_are_named(function, case):
     images, error, message = BAD_IMAGES[case]
-    asks = "record" if function == "explorer" else function
-    with pytest.raises(error, match=re.escape(message.format(asks))):
+    with pytest.raises(error, match=re.escape(message.format(function))):
         TAKE_IMAGES[function](images)
 
 
@@ -334,21 +336,69 @@ TRAINING = {
     ),
     "an empty name": (lambda: save_lenet5(LeNet5(), ""), ValueError, "name is ''; save_lenet5 needs that of a file"),
     "weights that do not exist": (lambda: load_lenet5("nobodys"), FileNotFoundError, "nobodys.pt; run notebook 01"),
-    "an explorer with a digit too few": (
-        lambda: explore_feature_maps(LeNet5().eval(), IMAGES, [0, 1]),
+    "an explorer with a label too few": (
+        lambda: explore_switches(LeNet5().eval(), IMAGES, LABELS[:2]),
         ValueError,
-        "3 images and 2 digits; the explorer needs one digit for each image",
+        "explore_switches needs one label for each of 3 images",
     ),
     "an explorer in train mode": (
-        lambda: explore_feature_maps(LeNet5(), IMAGES, [0, 1, 2]),
+        lambda: explore_steps(LeNet5(), IMAGES, LABELS),
         ValueError,
         r"call model.eval\(\)",
     ),
     "an explorer of colour images": (
-        lambda: explore_feature_maps(LeNet5().eval(), torch.zeros(1, 3, 28, 28), [0]),
+        lambda: explore_feature_maps(LeNet5().eval(), torch.zeros(3, 3, 28, 28), LABELS),
         ValueError,
-        "images have 3 channels; this chain takes 1",
+        r"images have the shape \(3, 3, 28, 28\); explore_feature_maps needs \(N, 1, 28, 28\)",
     ),
+    "an explorer of larger images": (
+        lambda: explore_switches(LeNet5().eval(), torch.zeros(3, 1, 32, 32), LABELS),
+        ValueError,
+        r"images have the shape \(3, 1, 32, 32\); explore_switches needs \(N, 1, 28, 28\)",
+    ),
+    "an explorer of another network": (
+        lambda: explore_steps(nn.Linear(2, 2), IMAGES, LABELS),
+        TypeError,
+        "model is a Linear; explore_steps needs a LeNet5",
+    ),
+    "paper for another network": (
+        lambda: draw_a_digit(nn.Linear(2, 2)),
+        TypeError,
+        "model is a Linear; draw_a_digit needs a LeNet5",
+    ),
+    "a start that is a batch": (
+        lambda: draw_a_digit(LeNet5().eval(), IMAGES),
+        ValueError,
+        r"start has the shape \(3, 1, 28, 28\) .*; draw_a_digit needs \(28, 28\)",
+    ),
+    "a start of bytes": (
+        lambda: draw_a_digit(LeNet5().eval(), torch.zeros(28, 28, dtype=torch.uint8)),
+        TypeError,
+        "start is torch.uint8; draw_a_digit needs a tensor of floating-point pixels",
+    ),
+    "a start beyond ink": (
+        lambda: draw_a_digit(LeNet5().eval(), torch.full((28, 28), 255.0)),
+        ValueError,
+        "values from 255 to 255; draw_a_digit needs .* 0 for paper and 1 for ink",
+    ),
+    "a drawing that is a list": (lambda: as_mnist([[0.5]]), TypeError, "drawing is list; as_mnist needs a tensor of"),
+    "a drawing of bytes": (
+        lambda: as_mnist(torch.ones(4, 4, dtype=torch.uint8)),
+        TypeError,
+        "drawing is torch.uint8; as_mnist needs a tensor of floating-point pixels",
+    ),
+    "a drawing in a batch": (
+        lambda: as_mnist(torch.ones(1, 4, 4)),
+        ValueError,
+        r"drawing has the shape \(1, 4, 4\); as_mnist needs \(H, W\)",
+    ),
+    "a drawing beyond ink": (
+        lambda: as_mnist(torch.full((4, 4), 1.5)),
+        ValueError,
+        "drawing holds numbers outside 0 to 1; as_mnist needs 0 for paper, 1 for ink",
+    ),
+    "a drawing of NaN": (lambda: as_mnist(torch.full((4, 4), torch.nan)), ValueError, "numbers outside 0 to 1"),
+    "an empty sheet": (lambda: as_mnist(torch.zeros(4, 4)), ValueError, "drawing holds no ink; as_mnist needs some"),
 }
 
 SQUARE = torch.zeros(4, 4)

@@ -157,6 +157,11 @@ def test_names_no_path_of_one_machine(notebook):
     assert [text for text in words if machine_paths(text)] == []
 
 
+def test_stores_no_widget_which_would_be_blank_without_its_kernel(notebook):
+    assert "widgets" not in notebook.metadata
+    assert [output for output in outputs(notebook) if any("widget" in kind for kind in output.get("data", {}))] == []
+
+
 def test_every_picture_that_a_cell_shows_has_an_alternative_text(notebook):
     assert [alt for _, alt in pictures_of(outputs(notebook)) if not (alt or "").strip()] == []
 

@@ -286,7 +286,7 @@ def test_a_line_that_turns_by_a_degree_is_caught():
 
 
 def test_other_colours_are_caught(grid, stored, monkeypatch):
-    monkeypatch.setattr(plotting, "_COLOURS", plotting._COLOURS | {"signed": "RdBu"})
+    monkeypatch.setattr(plotting, "COLOURS", plotting.COLOURS | {"signed": "RdBu"})
     assert any("colour" in line for line in differences(stored, picture(drawn(*grid))))
 
 

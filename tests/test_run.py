@@ -55,6 +55,17 @@ def test_accepting_replaces_all_figures_and_deletes_the_stale(project):
     assert [notebook.cells[0].execution_count for notebook in stored] == [1, 1]
 
 
+def test_widgets_are_stored_without_their_state_and_their_view(project, monkeypatch):
+    """Both need the kernel that has drawn them, which is gone; what else the output holds stays."""
+    write(project, 1, 'import ipywidgets\nipywidgets.Label("a label")')
+    monkeypatch.setattr(sys, "argv", ["run.py"])
+    write(project, 2, "1 + 1")
+    project.main()
+    stored = nbformat.read(project.BUILD / "01_.ipynb", as_version=4)
+    assert "widgets" not in stored.metadata
+    assert list(stored.cells[0].outputs[0].data) == ["text/plain"]
+
+
 def test_a_notebook_that_fails_leaves_everything_as_it_was(project):
     write(project, 2, "1 / 0")
     notebooks = {path.name: path.read_bytes() for path in (project.folder / "notebooks").iterdir()}
