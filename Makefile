@@ -10,12 +10,13 @@ READY := .venv/.ready
 # Threads that wait for each other by spinning train up to twenty times slower when another program wants the cores too.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help run lab test accept mutation
+.PHONY: help run lab test test-browser accept mutation
 
 help:
 	@echo "make run     execute the four notebooks and draw figures/"
 	@echo "make lab     open JupyterLab on the notebooks"
 	@echo "make test    run the unit tests, and the notebooks as tests"
+	@echo "make test-browser  move every slider in JupyterLab, in Chromium, and time them"
 	@echo "make accept  execute the notebooks and keep their new outputs and figures"
 	@echo "make mutation  change the helpers in hundreds of small ways, and see that the tests notice (a quarter of an hour)"
 
@@ -23,14 +24,19 @@ run: $(READY)
 	@$(BIN)/python notebooks/run.py
 
 lab: $(READY)
-	$(BIN)/python -m jupyterlab --notebook-dir=. notebooks/01_build_and_train_lenet5.ipynb
+	$(BIN)/python -m jupyterlab --notebook-dir=. --ServerApp.kernel_websocket_connection_class=helpers.server.PromptConnection notebooks/01_build_and_train_lenet5.ipynb
 
 # Two runs, as one process that holds torch beside a kernel that holds it too takes 2 GB.
 test: $(READY)
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests --ignore tests/browser
 	$(BIN)/python -m pytest notebooks
+
+# In a real JupyterLab in a real Chromium, which must be installed (Debian: apt-get install chromium).
+test-browser: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,browser]'
+	$(BIN)/python -m pytest tests/browser
 
 accept: $(READY)
 	@$(BIN)/python notebooks/run.py --in-place

@@ -1,0 +1,58 @@
+"""One JupyterLab and one Chromium for all tests here; each notebook is opened and run once."""
+
+import shutil
+
+import numpy as np
+import pytest
+from lab import jupyterlab, open_notebook, run_all
+from playwright.sync_api import sync_playwright
+
+# What test_latency has measured: explorer, slider, how many values it has, seconds.
+LATENCIES: list[tuple[str, str, int, list[float]]] = []
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.exit("there is no Chromium; install one (Debian: apt-get install chromium)", returncode=1)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    with jupyterlab(tmp_path_factory.mktemp("lab"), "Light") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def opened(chromium, lab):
+    """A function that opens a notebook and runs it, the first time it is asked for it, and gives its page."""
+    pages = {}
+
+    def page_of(name):
+        if name not in pages:
+            pages[name] = chromium.new_page(viewport={"width": 1200, "height": 1500})
+            open_notebook(pages[name], lab, f"notebooks/{name}")
+            assert run_all(pages[name]) == []
+        pages[name].bring_to_front()
+        return pages[name]
+
+    return page_of
+
+
+def pytest_terminal_summary(terminalreporter):
+    if not LATENCIES:
+        return
+    write = terminalreporter.write_line
+    terminalreporter.section("milliseconds from a slider's event to its pixels on the screen")
+    write(f"{'explorer':22}{'slider':12}{'values':>6}{'events':>8}{'median':>8}{'95 %':>8}{'most':>8}")
+    every = [second for *_, seconds in LATENCIES for second in seconds]
+    for call, name, values, seconds in [*LATENCIES, ("all of them", "", "", every)]:
+        times = 1000 * np.quantile(seconds or [np.nan], [0.5, 0.95, 1])
+        write(f"{call:22}{name:12}{values:>6}{len(seconds):>8}{times[0]:8.0f}{times[1]:8.0f}{times[2]:8.0f}")

@@ -1,0 +1,213 @@
+"""A real JupyterLab in a real Chromium, and hands to use it with: mouse, keys and eyes."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Locator, Page
+
+ROOT = Path(__file__).resolve().parents[2]
+PORT = 18765
+
+
+@contextmanager
+def jupyterlab(folder: Path, theme: str) -> Iterator[str]:
+    """Serve two copies of the notebooks from `folder`: `notebooks/`, to be run, and `unrun/`, as they are stored.
+
+    Settings are its own. Gives the address that the path of a notebook completes.
+    """
+    for name, copy in (("notebooks", "notebooks"), ("notebooks", "unrun"), ("figures", "figures")):
+        shutil.copytree(ROOT / name, folder / copy, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": f"JupyterLab {theme}"}))
+    # Else it asks on the first start whether it may fetch news.
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
+    environment = os.environ | {
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "INSIDE_LENET5_OUTPUT": str(folder / "output"),
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+    }
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", "--allow-root"]
+    command += [f"--port={PORT}", "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--notebook-dir={folder}"]
+    command += ["--ServerApp.kernel_websocket_connection_class=helpers.server.PromptConnection"]  # as make lab does
+    with (folder / "lab.log").open("w") as log:
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            wait_for(lambda: answers(f"http://127.0.0.1:{PORT}/api"), 60, "JupyterLab does not start")
+            yield f"http://127.0.0.1:{PORT}/lab/tree"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address):
+            return True
+    except (urllib.error.URLError, ConnectionError):
+        return False
+
+
+def wait_for(condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    """Ask until `condition` holds.
+
+    Raises:
+        TimeoutError: it does not within so many seconds.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{otherwise} (waited {seconds} s)")
+        time.sleep(0.02)
+
+
+def open_notebook(page: Page, address: str, name: str) -> None:
+    """Open a notebook, alone and without the file browser, and wait until its kernel is ready."""
+    page.goto(f"{address}/{name}?reset")
+    page.wait_for_selector(".jp-Notebook", timeout=60_000)
+    page.evaluate(
+        """async () => {
+            const app = window.jupyterapp;
+            await app.restored;
+            const browser = document.querySelector('#jp-left-stack');
+            if (browser?.offsetWidth) await app.commands.execute('application:toggle-left-area');
+            await app.shell.currentWidget.context.ready;
+            await app.shell.currentWidget.sessionContext.ready;
+        }"""
+    )
+
+
+def run_all(page: Page) -> list[str]:
+    """Run all cells, as the menu does, and wait for the last. What went wrong, an error each."""
+    return page.evaluate(
+        """async () => {
+            const app = window.jupyterapp;
+            await app.commands.execute('notebook:run-all-cells');
+            const faults = [];
+            for (const cell of app.shell.currentWidget.content.model.cells)
+                for (const output of cell.toJSON().outputs ?? [])
+                    if (output.output_type === 'error') faults.push(`${output.ename}: ${output.evalue}`);
+            return faults;
+        }"""
+    )
+
+
+def execute(page: Page, code: str) -> None:
+    """Run `code` in the notebook's kernel, beside its cells."""
+    page.evaluate(
+        """async (code) => {
+            const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            const reply = await kernel.requestExecute({code}).done;
+            if (reply.content.status !== 'ok') throw new Error(reply.content.evalue);
+        }""",
+        code,
+    )
+
+
+def explorer(page: Page, call: str) -> Locator:
+    """The explorer that the cell with `call` in its code shows, scrolled to."""
+    scroll_to(page, call)
+    box = page.locator(f"[data-call='{call}'] .explorer")
+    box.wait_for(timeout=20_000)
+    box.scroll_into_view_if_needed()
+    wait_for(lambda: settled(box), 20, "the explorer does not come to rest")
+    return box
+
+
+def scroll_to(page: Page, call: str) -> None:
+    """Bring the cell with `call` in its code to the top, and mark it."""
+    page.evaluate(
+        """async (call) => {
+            const notebook = window.jupyterapp.shell.currentWidget.content;
+            const k = notebook.widgets.findIndex(cell => cell.model.sharedModel.getSource().includes(call));
+            notebook.activeCellIndex = k;
+            await notebook.scrollToItem(k, 'start');
+            notebook.widgets[k].node.setAttribute('data-call', call);
+        }""",
+        call,
+    )
+
+
+def settled(box: Locator) -> bool:
+    """Whether all its pictures are there and nothing has moved for a tenth of a second."""
+    places = (
+        """box => [...box.querySelectorAll('*')].map(e => e.getBoundingClientRect()).map(r => [r.x, r.y, r.width])"""
+    )
+    before = box.evaluate(places)
+    time.sleep(0.1)
+    loaded = box.evaluate("box => [...box.querySelectorAll('img')].every(i => i.complete && i.naturalWidth)")
+    return loaded and box.evaluate(places) == before
+
+
+def handle(box: Locator, name: str) -> Locator:
+    """The handle of the slider of that name."""
+    return slider(box, name).locator(".noUi-handle")
+
+
+def slider(box: Locator, name: str) -> Locator:
+    return box.locator(".widget-slider").filter(has=box.page.get_by_text(name, exact=True))
+
+
+def readout(box: Locator, name: str) -> str:
+    return slider(box, name).locator(".widget-readout").inner_text()
+
+
+def drag(box: Locator, name: str, share: float, steps: int = 1, pause: float = 0.0) -> None:
+    """Take the slider's handle with the mouse, and bring it to that share of its way."""
+    wait_for(lambda: settled(box), 5, "the explorer does not come to rest")  # the way may have become another
+    knob, track = handle(box, name).bounding_box(), slider(box, name).locator(".noUi-base").bounding_box()
+    x, y = knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 2
+    goal = track["x"] + share * track["width"]
+    mouse = box.page.mouse
+    mouse.move(x, y)
+    mouse.down()
+    for step in range(1, steps + 1):
+        mouse.move(x + (goal - x) * step / steps, y)
+        time.sleep(pause)
+    mouse.up()
+
+
+def press(box: Locator, name: str, key: str, times: int = 1) -> None:
+    """Press a key while the slider of that name has the focus."""
+    handle(box, name).focus()
+    for _ in range(times):
+        box.page.keyboard.press(key)
+
+
+def pictures(box: Locator) -> list[Locator]:
+    """The large pictures."""
+    return [image for image in box.locator("img").all() if image.bounding_box()["width"] == 196]
+
+
+def sheets(box: Locator) -> list[Locator]:
+    """The sheets of thumbnails."""
+    return [image for image in box.locator("img").all() if image.bounding_box()["width"] == 256]
+
+
+def pixels(locator: Locator) -> np.ndarray:
+    """What stands on the screen there, `(H, W, 3)`, 0 to 255."""
+    box = {side: round(length) for side, length in locator.bounding_box().items()}
+    shot = locator.page.screenshot(clip=box)
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=int)
+
+
+def values(screen: np.ndarray, shape: tuple[int, int], corner: tuple[int, int] = (0, 0), side: int = 196) -> np.ndarray:
+    """The colours `(H, W, 3)` in the middles of the blocks of a map of that shape, drawn in a square of `side`."""
+    block = side // max(shape)
+    top, left = (corner[i] + (side - block * shape[i]) // 2 + block // 2 for i in (0, 1))
+    return screen[top : top + block * shape[0] : block, left : left + block * shape[1] : block]

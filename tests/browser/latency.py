@@ -1,0 +1,127 @@
+"""How long after a slider's event its pixels are on the screen, measured inside the browser."""
+
+import time
+from dataclasses import dataclass
+
+from lab import handle, pictures, press, settled, slider, wait_for
+from playwright.sync_api import Locator
+
+PACE = 0.06  # seconds from one value to the next: a slider of 22 values in 1.3 s
+
+# Notes each change of a slider's value, each picture that is set, and when a frame with it has been painted: a
+# message that is posted before a frame is drawn arrives after it.
+WATCH = """
+    box => {
+        const seen = window.watched = {events: [], set: [], shown: [], on: true};
+        for (const slider of box.querySelectorAll('.widget-slider')) {
+            const name = slider.querySelector('.widget-label').textContent;
+            const value = slider.querySelector('.widget-readout');
+            new MutationObserver(() => seen.events.push([performance.now(), name, value.textContent]))
+                .observe(value, {childList: true, characterData: true, subtree: true});
+        }
+        const images = [...box.querySelectorAll('img')];
+        images.forEach((image, k) => {
+            new MutationObserver(() => seen.set.push([k, image.src, image.title]))
+                .observe(image, {attributeFilter: ['src']});
+            image.addEventListener('load', () => {
+                const src = image.src;
+                requestAnimationFrame(() => {
+                    const {port1, port2} = new MessageChannel();
+                    port1.onmessage = () => seen.shown.push([performance.now(), src]);
+                    port2.postMessage(0);
+                });
+            });
+        });
+    }
+"""
+
+
+@dataclass(frozen=True)
+class Drag:
+    """What happened while a slider was dragged through all its values and back.
+
+    Attributes:
+        values: how many the slider has.
+        seconds: for each event, until the first frame that shows its value or a later one.
+        last_is_shown: whether the last event's value is what the screen shows in the end.
+    """
+
+    values: int
+    seconds: list[float]
+    last_is_shown: bool
+
+
+def drag_through(box: Locator, name: str, picture: int, sweeps: int = 3) -> Drag:
+    """Drag a slider to its end and back, `sweeps` times.
+
+    Args:
+        picture: the number of the large picture whose tooltip differs from value to value.
+    """
+    title_of = titles(box, name, picture)
+    box.evaluate(WATCH)
+    knob, track = handle(box, name).bounding_box(), slider(box, name).locator(".noUi-base").bounding_box()
+    x, y, mouse = knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 2, box.page.mouse
+    mouse.move(x, y)
+    mouse.down()
+    steps = len(title_of) - 1
+    start = time.monotonic()
+    for k in range(1, 2 * sweeps * steps + 1):
+        share = 1 - abs(k / steps % 2 - 1)  # to the end and back, again and again
+        mouse.move(track["x"] + share * track["width"], y)
+        time.sleep(max(0.0, start + (k + 1) * PACE - time.monotonic()))
+    mouse.up()
+    time.sleep(0.5)
+    watched = box.page.evaluate("() => { window.watched.on = false; return window.watched; }")
+    seconds, last = latencies(watched, name, picture, title_of)
+    return Drag(len(title_of), seconds, last)
+
+
+def titles(box: Locator, name: str, picture: int) -> dict[str, str]:
+    """The tooltip of a picture for each value of the slider, which is left at its first value."""
+    press(box, name, "Home")
+    found = {}
+    while True:
+        value = wait_until_at_rest(box, name)
+        if value in found:
+            break
+        found[value] = pictures(box)[picture].get_attribute("title")
+        press(box, name, "ArrowRight")
+    press(box, name, "Home")
+    wait_until_at_rest(box, name)
+    assert len(set(found.values())) == len(found), "the picture's tooltip does not tell the values apart"
+    return found
+
+
+def wait_until_at_rest(box: Locator, name: str) -> str:
+    wait_for(lambda: settled(box), 5, "the explorer does not come to rest")
+    return slider(box, name).locator(".widget-readout").inner_text()
+
+
+def latencies(watched: dict, name: str, picture: int, title_of: dict[str, str]) -> tuple[list[float], bool]:
+    """Seconds from each event to the frame that answers it, and whether the last event was answered.
+
+    An answer begins when the named picture is set, and ends with the last of all pictures that are set before the next
+    answer begins. Answers come in the order of their events, though not each event has one: it is then answered by the
+    answer to a later one.
+    """
+    painted = {}
+    for at, src in watched["shown"]:
+        painted.setdefault(src, at)
+    answers = []  # [title, end]
+    for k, src, title in watched["set"]:
+        if k == picture:
+            answers.append([title, 0.0])
+        if answers and src in painted:
+            answers[-1][1] = max(answers[-1][1], painted[src])
+    events = []
+    for at, which, value in watched["events"]:
+        # The slider also writes its value again when it is let go.
+        if which == name and (not events or value != events[-1][1]):
+            events.append((at, value))
+    ends, k = {}, -1
+    for title, end in answers:
+        k = next(i for i in range(k + 1, len(events)) if title_of[events[i][1]] == title)
+        ends[k] = end
+    answered = [min((ends[k] for k in ends if k >= i), default=None) for i in range(len(events))]
+    seconds = [(end - at) / 1000 for (at, _), end in zip(events, answered, strict=True) if end is not None]
+    return seconds, len(seconds) == len(events)

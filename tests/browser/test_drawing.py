@@ -1,0 +1,181 @@
+"""The drawing explorer in a real browser: ink where the stroke was, and everything that follows from it."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from lab import explorer, pictures, pixels, readout, sheets, values, wait_for
+from PIL import Image, ImageDraw
+from test_explorers import IMAGES, MODEL, NET, NOTEBOOKS, limit, see, signed
+
+SEVEN = [[(70, 60), (210, 60)], [(210, 60), (120, 230)], [(100, 150), (190, 150)]]  # with a bar, on 280×280
+
+
+@pytest.fixture
+def drawing(opened):
+    box = explorer(opened(NOTEBOOKS[3]), "draw_a_digit(")
+    yield box
+    box.get_by_role("button", name="clear").click()
+
+
+def paper(box):
+    return box.locator("canvas")
+
+
+def stroke(box, points, steps=12):
+    """Draw through `points` with the mouse, in the paper's 280×280."""
+    place = paper(box).bounding_box()
+    scale = place["width"] / 280
+    mouse = box.page.mouse
+    for k, (x, y) in enumerate(points):
+        mouse.move(place["x"] + x * scale, place["y"] + y * scale, steps=1 if k == 0 else steps)
+        if k == 0:
+            mouse.down()
+    mouse.up()
+
+
+def with_a_brush(strokes):
+    """The same strokes by Pillow, `(280, 280)`, 0 to 1."""
+    sheet = Image.new("L", (280, 280))
+    draw = ImageDraw.Draw(sheet)
+    for points in strokes:
+        draw.line(points, fill=255, width=24, joint="curve")
+        for x, y in points:
+            draw.ellipse((x - 12, y - 12, x + 12, y + 12), fill=255)
+    return np.asarray(sheet) / 255
+
+
+def centred(sheet):
+    """By Pillow and NumPy, as MNIST's digits were: fit in 20×20, centre of mass in the middle of 28×28."""
+    rows, columns = np.nonzero(sheet)
+    cut = sheet[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    height, width = (max(1, round(20 * side / max(cut.shape))) for side in cut.shape)
+    small = np.asarray(Image.fromarray((255 * cut).astype("uint8")).resize((width, height), Image.Resampling.BOX)) / 255
+    y, x = (round(14 - (np.indices(small.shape)[axis] * small).sum() / small.sum()) for axis in (0, 1))
+    image = np.zeros((28, 28))
+    image[y : y + height, x : x + width] = small
+    return image
+
+
+def what_is_read(box):
+    """The image that the network reads, from the screen: `(28, 28)`, 0 to 1."""
+    return values(pixels(pictures(box)[0]), (28, 28))[..., 0] / 255
+
+
+def see_what_follows(box, layer=2, k=11):
+    """Wait until reconstructions, probabilities and the caption are those of the image that stands on the screen."""
+
+    def expected():
+        image = torch.tensor(what_is_read(box), dtype=torch.float32)[None, None]
+        trace = NET.record(image)
+        seen = {n: NET.project(trace, f"pool{n}")[0, :, 0] for n in (1, 2)}
+        end = limit(torch.cat(list(seen.values())))
+        _, large = pictures(box)
+        looks = [("reconstruction", pixels(large), signed(seen[layer][k], end), {})]
+        for n, sheet in zip((1, 2), sheets(box), strict=True):
+            screen = pixels(sheet)
+            for i, one in enumerate(seen[n]):
+                corner = (i // 4 * 84 + 4, i % 4 * 64 + 4)
+                where = {"corner": corner, "side": 56}
+                looks.append((f"thumbnail {n}·{i}", screen, signed(one, end), where))
+        return looks
+
+    see(box, expected)
+    probabilities = MODEL(torch.tensor(what_is_read(box), dtype=torch.float32)[None, None])[0].exp()
+    told = box.get_by_text("probability", exact=True).locator("..").inner_text().split()
+    shares = [int(word.rstrip("%")) for word in told if word.endswith("%")]
+    assert len(shares) == 10
+    np.testing.assert_allclose(shares, 100 * probabilities.detach().numpy(), atol=1.5)
+    assert box.get_by_text(f"read as {int(probabilities.argmax())}", exact=True).count() == 1
+
+
+def test_it_begins_with_an_example(drawing):
+    np.testing.assert_allclose(what_is_read(drawing), IMAGES[9331, 0].numpy(), atol=1 / 255)
+    see_what_follows(drawing)
+
+
+def test_a_seven_stroke_by_stroke(drawing):
+    sheet = []
+    for line in SEVEN:
+        stroke(drawing, line)
+        sheet.append(line)
+        wanted = with_a_brush(sheet)
+        wait_for(lambda w=wanted: np.abs(what_is_read(drawing) - centred(w)).mean() < 0.02, 5, "not the strokes' image")
+        see_what_follows(drawing)
+        on_screen = pixels(paper(drawing))[..., 0] / 255
+        assert np.abs(on_screen - wanted).mean() < 0.02
+    assert drawing.get_by_text("read as 7", exact=True).is_visible()
+
+
+def test_clear(drawing):
+    stroke(drawing, SEVEN[0])
+    wait_for(lambda: what_is_read(drawing).any(), 5, "no ink is read")
+    drawing.get_by_role("button", name="clear").click()
+    wait_for(lambda: not what_is_read(drawing).any(), 5, "ink is still read")
+    assert drawing.get_by_text("nothing yet", exact=True).is_visible()
+    assert pixels(paper(drawing)).max() == 0
+    blank = signed(torch.zeros(28, 28), 1.0)
+    see(drawing, lambda: [("reconstruction", pixels(pictures(drawing)[1]), blank, {})])
+
+
+def test_a_fast_scribble_loses_nothing_of_its_end(drawing):
+    """Hundreds of events without a pause: what is answered last is what was drawn last."""
+    turns = [(140 + 80 * math.sin(a / 9), 140 - 90 * math.cos(a / 9)) for a in range(300)]
+    stroke(drawing, turns, steps=1)
+    stroke(drawing, [(60, 140), (220, 140)], steps=40)
+    wanted = centred(with_a_brush([turns, [(60, 140), (220, 140)]]))
+    wait_for(lambda: np.abs(what_is_read(drawing) - wanted).mean() < 0.03, 5, "the end of the scribble is not read")
+    see_what_follows(drawing)
+
+
+def test_a_stroke_that_leaves_the_paper_ends_there(drawing):
+    stroke(drawing, [(140, 140), (140, 320)])
+    drawing.page.mouse.move(*middle_of(paper(drawing), 0.2))  # back, without the button
+    sheet = with_a_brush([[(140, 140), (140, 280)]])
+    wait_for(lambda: np.abs(what_is_read(drawing) - centred(sheet)).mean() < 0.03, 5, "not the stroke's image")
+
+
+def middle_of(locator, share):
+    place = locator.bounding_box()
+    return place["x"] + share * place["width"], place["y"] + share * place["height"]
+
+
+def test_by_keys(drawing):
+    """The pen starts in the middle; each arrow moves it by ten pixels; space puts it down, and lifts it."""
+    drawing.get_by_role("button", name="clear").focus()
+    drawing.page.keyboard.press("Shift+Tab")
+    assert focused(drawing) == "CANVAS"
+    keyboard = drawing.page.keyboard
+    for keys in (["ArrowUp"] * 7, ["Space"], ["ArrowDown"] * 14, ["Space"], ["ArrowRight"] * 5):
+        for key in keys:
+            keyboard.press(key)
+    wanted = centred(with_a_brush([[(140, 70), (140, 210)]]))
+    wait_for(lambda: np.abs(what_is_read(drawing) - wanted).mean() < 0.02, 5, "not the line that the keys have drawn")
+    assert drawing.get_by_text("read as 1", exact=True).is_visible()
+    keyboard.press("Delete")
+    wait_for(lambda: not what_is_read(drawing).any(), 5, "ink is still read")
+
+
+def test_the_paper_is_no_trap_for_the_keyboard(drawing):
+    paper(drawing).focus()
+    drawing.page.keyboard.press("Tab")
+    wait_for(lambda: focused(drawing) == "clear", 5, "Tab does not lead out of the paper")
+    paper(drawing).focus()
+    drawing.page.keyboard.press("Shift+Tab")
+    wait_for(lambda: focused(drawing) != "CANVAS", 5, "Shift+Tab does not lead out of the paper")
+
+
+def focused(box):
+    return box.page.evaluate("() => document.activeElement.textContent.trim() || document.activeElement.tagName")
+
+
+def test_the_map_by_a_thumbnail_and_by_keys(drawing):
+    stroke(drawing, SEVEN[1])
+    drawing.get_by_role("button", name="1·3").click()
+    see_what_follows(drawing, 1, 3)
+    assert readout(drawing, "map") == "1·3"
+    drawing.locator(".noUi-handle").focus()
+    for _ in range(3):
+        drawing.page.keyboard.press("ArrowRight")
+    see_what_follows(drawing, 2, 0)

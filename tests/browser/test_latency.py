@@ -1,0 +1,38 @@
+"""Every slider, dragged through all its values: the last one is never lost. The times are printed, not judged."""
+
+import pytest
+from conftest import LATENCIES
+from lab import explorer, press
+from latency import drag_through
+from test_explorers import NOTEBOOKS
+
+# The notebook, its explorer, the slider, and the picture whose tooltip names the value.
+SLIDERS = [
+    (1, "explore_switches(", "right", 0),
+    (1, "explore_switches(", "down", 0),
+    (1, "explore_switches(", "digit", 0),
+    (1, "explore_switches(", "map", 1),
+    (2, "explore_steps(", "stage", 1),
+    (2, "explore_steps(", "map", 0),
+    (2, "explore_steps(", "digit", 0),
+    (3, "explore_feature_maps(", "map", 1),
+    (3, "explore_feature_maps(", "layer", 1),
+    (3, "explore_feature_maps(", "digit", 0),
+    (3, "draw_a_digit(", "map", 1),
+]
+
+
+@pytest.mark.parametrize(("notebook", "call", "name", "picture"), SLIDERS, ids=lambda value: str(value).rstrip("("))
+def test_a_slider_is_followed_to_its_last_value(notebook, call, name, picture, opened):
+    page = opened(NOTEBOOKS[notebook])
+    before = page.viewport_size
+    page.set_viewport_size({"width": 1280, "height": 800})  # a small laptop's
+    box = explorer(page, call)
+    if name == "layer":
+        press(box, "map", "Home")  # else its number changes with the layer
+    drag = drag_through(box, name, picture)
+    page.set_viewport_size(before)
+    LATENCIES.append((call.rstrip("("), name, drag.values, drag.seconds))
+    assert drag.last_is_shown
+    # Each sweep passes all values; a mouse that jumps may miss a few.
+    assert len(drag.seconds) > 4 * (drag.values - 1)
