@@ -355,7 +355,7 @@ def as_image(figure: Figure, alt: str, name: str | None = None) -> Image:
 def _look_alike(one: bytes, other: bytes, tolerance: float = 8 / 255) -> bool:
     """Whether two PNG files have the same size and no pixel differs by more than the eye can see."""
     try:
-        a, b = plt.imread(io.BytesIO(one)), plt.imread(io.BytesIO(other))
+        a, b = (plt.imread(io.BytesIO(file))[..., :3] for file in (one, other))
     except (OSError, SyntaxError, ValueError):
         return False
     return a.shape == b.shape and float(np.abs(a - b).max()) <= tolerance

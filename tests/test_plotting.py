@@ -131,7 +131,7 @@ def test_pixels_of_zero_are_the_neutral_grey_in_the_file(monkeypatch):
     picture = plt.imread(io.BytesIO(files[0].data))
     height, width, _ = picture.shape
     neutral = int(plotting.GREY[1:3], 16)
-    assert (255 * picture[height // 2, width // 3]).round().tolist() == [neutral, neutral, neutral, 255]
+    assert (255 * picture[height // 2, width // 3]).round().tolist() == [neutral] * 3
 
 
 def test_signs_are_told_apart():
