@@ -74,7 +74,7 @@ def see(box, expected):
     try:
         wait_for(all_agree, 5, "")
     except TimeoutError:
-        pytest.fail(f"the screen shows something else: {', '.join(wrong)}")
+        pytest.fail(f"the screen shows something else: {', '.join(wrong)}. The explorer says:\n{box.inner_text()}")
 
 
 # --- switches
