@@ -63,16 +63,21 @@ class Picture(widgets.VBox):
         self.end, kind = end, panels[0].kind
         if len(panels) == 1:
             self.panels = [replace(panels[0], label=label)]
-            shown = frames.cell(panels[0], end, SIDE)
         else:
             self.panels = [replace(panel, label=f"{label}, {panel.label}") for panel in panels]
-            cells = [frames.cell(panel, end, 60) for panel in panels]
-            shown = frames.centred(frames.grid(cells, 3, -(-len(cells) // 3), 65, 65), SIDE)
-        self._image.value = frames.png(shown, kind)
+        self._image.value = frames.png(_square(panels, end, SIDE, small=60, gap=5), kind)
         self._image.tooltip = f"{label}. {text}"
         self._caption.value = (
             f'<div style="{_TEXT}">{_scale(kind, end)}<b>{html.escape(label)}</b><br>{html.escape(text)}</div>'
         )
+
+
+def _square(panels: Sequence[Panel], end: float, side: int, small: int, gap: int) -> np.ndarray:
+    """One panel in a square of `side` pixels, or a few in rows of three, each `small` pixels wide."""
+    if len(panels) == 1:
+        return frames.cell(panels[0], end, side)
+    cells = [frames.cell(panel, end, small) for panel in panels]
+    return frames.centred(frames.grid(cells, 3, -(-len(cells) // 3), small + gap, small + gap), side)
 
 
 def _scale(kind: str, end: float) -> str:
@@ -158,12 +163,7 @@ class Thumbnails(widgets.GridBox):
         """
         self.panels = [replace(place[0], label=label) for label, place in zip(labels, places, strict=True)]
         self.end = end
-        cells = [
-            frames.cell(place[0], end, _THUMBNAIL)
-            if len(place) == 1
-            else frames.centred(frames.grid([frames.cell(one, end, 18) for one in place], 3, 2, 18, 18), _THUMBNAIL)
-            for place in places
-        ]
+        cells = [_square(place, end, _THUMBNAIL, small=18, gap=0) for place in places]
         sheet = frames.grid(cells, _COLUMNS, self._rows, *_PLACE)
         if not np.array_equal(sheet, self._shown):
             self._shown = sheet

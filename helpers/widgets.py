@@ -52,7 +52,8 @@ def explore_switches(model: LeNet5, images: Tensor, labels: Tensor) -> Explorer:
         maps = [trace.activations["pool1"][0, k] for trace in (before, after)]
         places = [trace.switches["pool1"][0, k] for trace in (before, after)]
         strong = [one > 0.1 * one.max() for one in maps]
-        changed = (places[0] != places[1]) & (strong[0] | strong[1])
+        either = strong[0] | strong[1]
+        changed = (places[0] != places[1]) & either
         dots = torch.stack([places[1] // 28, places[1] % 28])[:, strong[1]]
         end = _end(*maps)
 
@@ -68,7 +69,7 @@ def explore_switches(model: LeNet5, images: Tensor, labels: Tensor) -> Explorer:
             "white: the winner has moved",
             [Panel(changed.float())],
             1,
-            f"in {int(changed.sum())} of {int((strong[0] | strong[1]).sum())} strong windows",
+            f"in {int(changed.sum())} of {int(either.sum())} strong windows",
         )
 
     return Explorer(
@@ -183,18 +184,19 @@ def explore_feature_maps(model: LeNet5, images: Tensor, labels: Tensor) -> Explo
     thumbnails = Thumbnails(16, lambda k: number.set_trait("value", k))
 
     @lru_cache(maxsize=1)  # to look at another map of the same layer is no reason to project them all again
-    def look(i: int, pool: str, select: str) -> tuple[Tensor, Tensor, Tensor]:
+    def look(i: int, pool: str, select: str) -> tuple[Tensor, Tensor, Tensor, float]:
         trace = net.record(images[i : i + 1])
-        pictures = net.project(trace, pool, select=select)
-        return predict(model, images[i : i + 1])[0].exp(), trace.activations[pool][0], pictures[0, :, 0]
+        pictures = net.project(trace, pool, select=select)[0, :, 0]
+        probabilities = predict(model, images[i : i + 1])[0].exp()
+        return probabilities, trace.activations[pool][0], pictures, signed_limit(pictures)
 
     def draw() -> None:
         example.max = len(of_digit[digit.value]) - 1
         number.max = _COUNTS[layer.value] - 1
         i, k = of_digit[digit.value][example.value], number.value
         select = "peak" if part.value == "peak" else "map"
-        probabilities, maps, pictures = look(i, f"pool{layer.value}", select)
-        read, end = int(probabilities.argmax()), signed_limit(pictures)
+        probabilities, maps, pictures, end = look(i, f"pool{layer.value}", select)
+        read = int(probabilities.argmax())
 
         misread = "" if read == digit.value else ": misread"
         image.show(

@@ -5,10 +5,8 @@ import shutil
 import numpy as np
 import pytest
 from lab import jupyterlab, open_notebook, run_all
+from latency import LATENCIES
 from playwright.sync_api import sync_playwright
-
-# What test_latency has measured: explorer, slider, how many values it has, seconds.
-LATENCIES: list[tuple[str, str, int, list[float]]] = []
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
@@ -26,7 +24,7 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    with jupyterlab(tmp_path_factory.mktemp("lab"), "Light") as address:
+    with jupyterlab(tmp_path_factory.mktemp("lab")) as address:
         yield address
 
 

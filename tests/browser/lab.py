@@ -22,7 +22,7 @@ PORT = 18765
 
 
 @contextmanager
-def jupyterlab(folder: Path, theme: str) -> Iterator[str]:
+def jupyterlab(folder: Path) -> Iterator[str]:
     """Serve two copies of the notebooks from `folder`: `notebooks/`, to be run, and `unrun/`, as they are stored.
 
     Settings are its own. Gives the address that the path of a notebook completes.
@@ -31,7 +31,7 @@ def jupyterlab(folder: Path, theme: str) -> Iterator[str]:
         shutil.copytree(ROOT / name, folder / copy, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
-    (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": f"JupyterLab {theme}"}))
+    (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": "JupyterLab Light"}))
     # Else it asks on the first start whether it may fetch news.
     (settings / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
     environment = os.environ | {
@@ -125,7 +125,7 @@ def explorer(page: Page, call: str) -> Locator:
     box = page.locator(f"[data-call='{call}'] .explorer")
     box.wait_for(timeout=20_000)
     box.scroll_into_view_if_needed()
-    wait_for(lambda: settled(box), 20, "the explorer does not come to rest")
+    rest(box, 20)
     return box
 
 
@@ -141,6 +141,11 @@ def scroll_to(page: Page, call: str) -> None:
         }""",
         call,
     )
+
+
+def rest(box: Locator, seconds: float = 5) -> None:
+    """Wait until the explorer has come to rest."""
+    wait_for(lambda: settled(box), seconds, "the explorer does not come to rest")
 
 
 def settled(box: Locator) -> bool:
@@ -167,18 +172,16 @@ def readout(box: Locator, name: str) -> str:
     return slider(box, name).locator(".widget-readout").inner_text()
 
 
-def drag(box: Locator, name: str, share: float, steps: int = 1, pause: float = 0.0) -> None:
+def drag(box: Locator, name: str, share: float) -> None:
     """Take the slider's handle with the mouse, and bring it to that share of its way."""
-    wait_for(lambda: settled(box), 5, "the explorer does not come to rest")  # the way may have become another
+    rest(box)  # the way may have become another
     knob, track = handle(box, name).bounding_box(), slider(box, name).locator(".noUi-base").bounding_box()
     x, y = knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 2
     goal = track["x"] + share * track["width"]
     mouse = box.page.mouse
     mouse.move(x, y)
     mouse.down()
-    for step in range(1, steps + 1):
-        mouse.move(x + (goal - x) * step / steps, y)
-        time.sleep(pause)
+    mouse.move(goal, y)
     mouse.up()
 
 

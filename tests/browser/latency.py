@@ -3,8 +3,11 @@
 import time
 from dataclasses import dataclass
 
-from lab import handle, pictures, press, settled, slider, wait_for
+from lab import handle, pictures, press, readout, rest, slider
 from playwright.sync_api import Locator
+
+# What was measured: explorer, slider, how many values it has, seconds.
+LATENCIES: list[tuple[str, str, int, list[float]]] = []
 
 PACE = 0.06  # seconds from one value to the next: a slider of 22 values in 1.3 s
 
@@ -12,7 +15,7 @@ PACE = 0.06  # seconds from one value to the next: a slider of 22 values in 1.3 
 # message that is posted before a frame is drawn arrives after it.
 WATCH = """
     box => {
-        const seen = window.watched = {events: [], set: [], shown: [], on: true};
+        const seen = window.watched = {events: [], set: [], shown: []};
         for (const slider of box.querySelectorAll('.widget-slider')) {
             const name = slider.querySelector('.widget-label').textContent;
             const value = slider.querySelector('.widget-readout');
@@ -71,7 +74,7 @@ def drag_through(box: Locator, name: str, picture: int, sweeps: int = 3) -> Drag
         time.sleep(max(0.0, start + (k + 1) * PACE - time.monotonic()))
     mouse.up()
     time.sleep(0.5)
-    watched = box.page.evaluate("() => { window.watched.on = false; return window.watched; }")
+    watched = box.page.evaluate("() => window.watched")
     seconds, last = latencies(watched, name, picture, title_of)
     return Drag(len(title_of), seconds, last)
 
@@ -81,20 +84,16 @@ def titles(box: Locator, name: str, picture: int) -> dict[str, str]:
     press(box, name, "Home")
     found = {}
     while True:
-        value = wait_until_at_rest(box, name)
+        rest(box)
+        value = readout(box, name)
         if value in found:
             break
         found[value] = pictures(box)[picture].get_attribute("title")
         press(box, name, "ArrowRight")
     press(box, name, "Home")
-    wait_until_at_rest(box, name)
+    rest(box)
     assert len(set(found.values())) == len(found), "the picture's tooltip does not tell the values apart"
     return found
-
-
-def wait_until_at_rest(box: Locator, name: str) -> str:
-    wait_for(lambda: settled(box), 5, "the explorer does not come to rest")
-    return slider(box, name).locator(".widget-readout").inner_text()
 
 
 def latencies(watched: dict, name: str, picture: int, title_of: dict[str, str]) -> tuple[list[float], bool]:

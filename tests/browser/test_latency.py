@@ -1,9 +1,8 @@
 """Every slider, dragged through all its values: the last one is never lost. The times are printed, not judged."""
 
 import pytest
-from conftest import LATENCIES
 from lab import explorer, press
-from latency import drag_through
+from latency import LATENCIES, drag_through
 from test_explorers import NOTEBOOKS
 
 # The notebook, its explorer, the slider, and the picture whose tooltip names the value.

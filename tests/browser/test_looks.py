@@ -6,7 +6,7 @@ import io
 import nbformat
 import numpy as np
 import pytest
-from lab import ROOT, execute, explorer, open_notebook, pictures, press, readout, scroll_to, settled, wait_for
+from lab import ROOT, execute, explorer, open_notebook, pictures, press, readout, rest, scroll_to, wait_for
 from nbconvert import HTMLExporter
 from PIL import Image
 from test_explorers import NOTEBOOKS, see_feature_maps
@@ -116,7 +116,7 @@ def test_nothing_jumps_or_flickers(call, name, opened):
     page = opened(EXPLORERS[call])
     box = explorer(page, call)
     press(box, name, "Home")
-    wait_for(lambda: settled(box), 5, "it does not come to rest")
+    rest(box)
     places = [one.bounding_box() for one in pictures(box)]
     frames = []
     session = page.context.new_cdp_session(page)
