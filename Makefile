@@ -1,4 +1,4 @@
-# make run · make test · make lab: each sets up what it needs by itself. `make` alone lists them.
+# make run · make test · make lab · make assignment: each sets up what it needs by itself. `make` alone lists them.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,13 +10,15 @@ READY := .venv/.ready
 # Threads that wait for each other by spinning train up to twenty times slower when another program wants the cores too.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help run lab test test-browser accept mutation
+.PHONY: help run lab test test-browser test-assignment assignment accept mutation
 
 help:
 	@echo "make run     execute the four notebooks and draw figures/"
 	@echo "make lab     open JupyterLab on the notebooks"
 	@echo "make test    run the unit tests, and the notebooks as tests"
 	@echo "make test-browser  move every slider in JupyterLab, in Chromium, and time them"
+	@echo "make assignment  build what students get: build/inside_lenet5.zip"
+	@echo "make test-assignment  grade a class of made students with nbgrader"
 	@echo "make accept  execute the notebooks and keep their new outputs and figures"
 	@echo "make mutation  change the helpers in hundreds of small ways, and see that the tests notice (a quarter of an hour)"
 
@@ -30,13 +32,21 @@ lab: $(READY)
 test: $(READY)
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
-	$(BIN)/python -m pytest tests --ignore tests/browser
+	$(BIN)/python -m pytest tests --ignore tests/browser --ignore tests/assignment
 	$(BIN)/python -m pytest notebooks
 
 # In a real JupyterLab in a real Chromium, which must be installed (Debian: apt-get install chromium).
 test-browser: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,browser]'
 	$(BIN)/python -m pytest tests/browser
+
+assignment: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,assignment]'
+	@$(BIN)/python assignment/build.py
+
+test-assignment: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,assignment]'
+	$(BIN)/python -m pytest tests/assignment
 
 accept: $(READY)
 	@$(BIN)/python notebooks/run.py --in-place

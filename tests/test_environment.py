@@ -28,6 +28,8 @@ def ranges(requirements) -> dict[str, SpecifierSet]:
 
 
 PIP = ranges(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"])
+EXTRAS = [text for texts in PROJECT["optional-dependencies"].values() for text in texts]
+ALL = ranges(PROJECT["dependencies"] + EXTRAS)
 
 
 def conda() -> dict[str, SpecifierSet]:
@@ -46,9 +48,9 @@ def test_conda_takes_from_conda_forge_alone_and_installs_the_helpers():
     assert [text for text in ENVIRONMENT["dependencies"] if not isinstance(text, str)] == [{"pip": ["-e ."]}]
 
 
-@pytest.mark.parametrize("name", PIP)
+@pytest.mark.parametrize("name", ALL)
 def test_each_range_has_both_ends(name):
-    assert {">=", "<"} == {specifier.operator for specifier in PIP[name]}
+    assert {">=", "<"} == {specifier.operator for specifier in ALL[name]}
 
 
 def constraints() -> dict[str, str]:
@@ -59,11 +61,11 @@ def constraints() -> dict[str, str]:
     return {canonicalize_name(pin[1]): pin[2] for pin in pins}
 
 
-@pytest.mark.parametrize("name", PIP)
+@pytest.mark.parametrize("name", ALL)
 def test_constraints_pin_a_version_inside_the_range(name):
     pins = constraints()
     assert name in pins
-    assert pins[name] in PIP[name]
+    assert pins[name] in ALL[name]
 
 
 @pytest.mark.parametrize("name", PIP)

@@ -19,7 +19,7 @@ NOTEBOOKS = sorted(path for path in (ROOT / "notebooks").rglob("*.ipynb") if ".i
 
 TEXTS = sorted(
     path
-    for folder in (".", "docs", "helpers", "data")
+    for folder in (".", "assignment/student", "docs", "helpers", "data")
     for path in (ROOT / folder).glob("**/*.md" if folder != "." else "*.md")
 )
 

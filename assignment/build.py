@@ -1,0 +1,64 @@
+"""Build what students get: build/inside_lenet5.zip."""
+
+import io
+import re
+import shutil
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from nbgrader.apps import NbGraderAPI
+from traitlets.config import Config
+
+from helpers.files import write_atomically
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+NAME = "inside_lenet5"
+ZIP = ROOT / "build" / f"{NAME}.zip"
+
+# The helpers that students need. None of the others, which hold the answers.
+HELPERS = ["__init__", "checks", "data", "files", "pictures", "plotting"]
+
+
+def release(course: Path) -> Path:
+    """The template as nbgrader makes it of the source, in a copy of the course in the folder `course`."""
+    shutil.copytree(HERE / "source", course / "source")
+    config = Config()
+    config.CourseDirectory.root = str(course)
+    result = NbGraderAPI(config=config).generate_assignment(NAME)
+    if not result["success"]:
+        sys.exit(f"nbgrader could not generate the assignment:\n{result['log']}\n{result.get('error', '')}")
+    return course / "release" / NAME
+
+
+def contents(template: Path) -> dict[str, Path]:
+    """For each file of the zip, where its content lies."""
+    files = {path.name: path for path in template.iterdir() if path.is_file()}
+    files |= {path.name: path for path in (HERE / "student").iterdir()}
+    files |= {f"helpers/{name}.py": ROOT / "helpers" / f"{name}.py" for name in HELPERS}
+    raw = ROOT / "data" / "MNIST" / "raw"
+    files |= {f"data/MNIST/raw/{path.name}": path for path in (*raw.glob("*.gz"), raw / "README.md")}
+    files["LICENSE"] = ROOT / "LICENSE"
+    return dict(sorted(files.items()))
+
+
+def main() -> None:
+    ZIP.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        files = contents(release(Path(folder) / "course"))
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, path in files.items():
+                archive.write(path, f"{NAME}/{name}")
+    write_atomically(ZIP, content.getvalue())
+    print(f"{ZIP.relative_to(ROOT)}, {ZIP.stat().st_size / 1e6:.0f} MB, holds:")
+    for name in files:
+        print(f"    {NAME}/{name}")
+    if places := re.findall(r"\[([A-Z]{2}[A-Z ]+)[\]:]", (HERE / "student" / "README.md").read_text(encoding="utf-8")):
+        print(f"\nStill to be filled in, in assignment/student/README.md: {', '.join(places)}")
+
+
+if __name__ == "__main__":
+    main()

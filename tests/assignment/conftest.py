@@ -1,0 +1,47 @@
+"""A course in which made students hand in, and a network that was trained."""
+
+import shutil
+import sys
+
+import pytest
+import torch
+from course import NAME, Course
+from submissions import ROOT
+
+from helpers.data import load_mnist
+from helpers.lenet5 import LeNet5
+from helpers.training import fit
+
+sys.path.insert(0, str(ROOT / "assignment"))
+
+
+@pytest.fixture(scope="session")
+def new_course(tmp_path_factory):
+    """Makes a course of this project's assignment, released, at a path with a space."""
+
+    def make() -> Course:
+        folder = tmp_path_factory.mktemp("a course") / "of mine"
+        shutil.copytree(
+            ROOT / "assignment",
+            folder,
+            ignore=shutil.ignore_patterns(
+                *("release", "submitted", "autograded", "feedback", "gradebook.db", "__pycache__")
+            ),
+        )
+        course = Course(folder)
+        said = course.nbgrader("generate_assignment", NAME)
+        assert (folder / "release" / NAME / f"{NAME}.ipynb").exists(), said
+        return course
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> bytes:
+    """A file with the weights and biases of a network that was trained here, in order."""
+    torch.manual_seed(0)
+    model = LeNet5()
+    fit(model, *load_mnist("train"), epochs=2)
+    path = tmp_path_factory.mktemp("trained") / "weights.pt"
+    torch.save(list(model.parameters()), path)
+    return path.read_bytes()

@@ -1,0 +1,134 @@
+"""A solution with plain loops over positions, in NumPy, and a network that is a Sequential."""
+
+# ruff: noqa: E402, F821 (the names come from the notebook)
+
+
+# %% build_cnn
+def build_cnn(maps1=6, maps2=16):
+    layers = [nn.Conv2d(1, maps1, 5, 1, 2), nn.ReLU(), nn.MaxPool2d(2)]
+    layers += [nn.Conv2d(maps1, maps2, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+    layers += [nn.Linear(maps2 * 5 * 5, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)]
+    return nn.Sequential(*layers, nn.LogSoftmax(1))
+
+
+# %% look_inside
+import numpy as np
+
+
+def up_through(conv, maps):
+    """A convolution, ReLU and 2×2 max pooling of arrays (N, C, H, W), position by position."""
+    pad, side = conv.padding[0], conv.kernel_size[0]
+    weight, bias = conv.weight.detach().numpy(), conv.bias.detach().numpy()
+    padded = np.pad(maps, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    rows, columns = padded.shape[2] - side + 1, padded.shape[3] - side + 1
+    rectified = np.zeros((len(maps), len(weight), rows, columns), np.float32)
+    for i in range(rows):
+        for j in range(columns):
+            patch = padded[:, :, i : i + side, j : j + side]
+            rectified[:, :, i, j] = np.maximum(np.tensordot(patch, weight, ((1, 2, 3), (1, 2, 3))) + bias, 0)
+    pooled = np.zeros((len(maps), len(weight), rows // 2, columns // 2), np.float32)
+    switches = np.zeros(pooled.shape, np.int64)
+    for i in range(rows // 2):
+        for j in range(columns // 2):
+            window = rectified[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].reshape(len(maps), -1, 4)
+            pooled[:, :, i, j] = window.max(2)
+            where = window.argmax(2)
+            switches[:, :, i, j] = (2 * i + where // 2) * columns + 2 * j + where % 2
+    return pooled, switches, (rows, columns)
+
+
+def look_inside(model, images):
+    answer, maps = {}, images.numpy()
+    for number, conv in enumerate((model[0], model[3]), 1):
+        maps, switches, _ = up_through(conv, maps)
+        answer[f"filters{number}"] = conv.weight
+        answer[f"pooled{number}"] = torch.tensor(maps)
+        answer[f"switches{number}"] = torch.tensor(switches)
+    return answer
+
+
+# %% train
+def train(model, images, labels):
+    learner = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    for _ in range(3):
+        order = torch.randperm(len(images))
+        for start in range(0, len(order), 128):
+            chosen_ones = order[start : start + 128]
+            loss = -model(images[chosen_ones])[torch.arange(len(chosen_ones)), labels[chosen_ones]].mean()
+            learner.zero_grad()
+            loss.backward()
+            learner.step()
+
+
+# %% unpool
+def unpool(signal, switches, size):
+    height, width = size
+    values, places = signal.numpy(), switches.numpy()
+    back = np.zeros((*values.shape[:2], height, width), values.dtype)
+    for position in np.ndindex(*values.shape):
+        row, column = divmod(places[position], width)
+        back[position[0], position[1], row, column] = values[position]
+    return torch.tensor(back)
+
+
+# %% rectify
+def rectify(signal):
+    return torch.tensor(np.where(signal.numpy() > 0, signal.numpy(), 0))
+
+
+# %% filter_back
+def filter_back(signal, conv):
+    values, weight = signal.numpy(), conv.weight.detach().numpy()
+    side, pad = conv.kernel_size[0], conv.padding[0]
+    count, _, rows, columns = values.shape
+    back = np.zeros((count, conv.in_channels, rows + side - 1, columns + side - 1))
+    for i in range(rows):
+        for j in range(columns):
+            back[:, :, i : i + side, j : j + side] += np.tensordot(values[:, :, i, j], weight, (1, 0))
+    return torch.tensor(back[:, :, pad : back.shape[2] - pad, pad : back.shape[3] - pad])
+
+
+# %% keep_alone
+def keep_alone(maps, channel):
+    copy = np.zeros_like(maps.numpy())
+    copy[:, channel] = maps.numpy()[:, channel]
+    return torch.tensor(copy)
+
+
+# %% project
+def project(features, images, layer, channel):
+    convs = [features[0], features[3]][:layer]
+    maps, noted = images.numpy(), []
+    for conv in convs:
+        maps, switches, size = up_through(conv, maps)
+        noted.insert(0, (conv, torch.tensor(switches), size))
+    signal = keep_alone(torch.tensor(maps), channel)
+    for conv, switches, size in noted:
+        signal = filter_back(rectify(unpool(signal, switches, size)), conv)
+    return signal
+
+
+# %% choose
+def choose(digit, predictions, labels):
+    for index in reversed(range(len(labels))):
+        if labels[index] == digit and predictions[index] == digit:
+            return index
+
+
+# %% visualise
+def visualise(features, image):
+    first, second = features[0].out_channels, features[3].out_channels
+    pictures = [project(features, image, 1, k) for k in range(first)]
+    pictures += [project(features, image, 2, k) for k in range(second)]
+    return torch.cat(pictures)[:, 0]
+
+
+# %% shades
+def shades(maps):
+    values = np.asarray(maps)
+    largest = max(values.max(), -values.min())
+    return torch.tensor(np.rint(128 + 127 * values / largest).astype(np.uint8))
+
+
+# %% grids
+grids = {d: shades(visualise(network.features, test_images[i].unsqueeze(0))) for d, i in chosen.items()}
