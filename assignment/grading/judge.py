@@ -1,0 +1,77 @@
+"""nbgrader's step in which a submission is run and judged."""
+
+import secrets
+import traceback
+
+import torch
+from nbformat.notebooknode import NotebookNode
+from nbformat.v4 import new_markdown_cell, new_output
+from nbgrader import utils
+from traitlets import Integer
+
+from grading import deconvnet, network, pictures
+from grading.kernel import StudentKernel, is_run
+from grading.marks import Marks, Student
+from grading.restore import RESTORED, as_released, grade_id
+from helpers.data import load_mnist
+
+PARTS = network.PARTS | deconvnet.PARTS | pictures.PARTS
+
+
+class Judge(StudentKernel):
+    """Runs a submission, and decides its points in a process that the student's code never enters.
+
+    The test cells are not executed at all: the judge puts its own verdict into each, as the output from which nbgrader
+    reads the points. Questions are drawn at random; right answers do not depend on them.
+    """
+
+    seed = Integer(None, allow_none=True, help="of the random questions; None draws another for each submission").tag(
+        config=True
+    )
+
+    def preprocess(self, nb: NotebookNode, resources: dict, km: object = None) -> tuple[NotebookNode, dict]:
+        seed = secrets.randbits(32) if self.seed is None else self.seed
+        random = torch.Generator().manual_seed(seed)
+        verdicts = {}
+        if not self.sandboxed:
+            self.log.warning("Students' code runs with your rights: see docs/teaching.md on Judge.sandboxed")
+        load_mnist("test")  # unpacks the data, which a sandbox could not
+        try:
+            self.open(nb, resources)
+            for index, cell in enumerate(nb.cells):
+                if is_run(cell) and not self.ended:
+                    self.run(index)
+                elif cell.cell_type == "code" and utils.is_grade(cell) and not utils.is_solution(cell):
+                    verdicts[index] = self._verdict(index, cell, random)
+        finally:
+            self.close()
+        # Only now, when nothing of the student's runs any more that could change an output.
+        for index, outputs in verdicts.items():
+            nb.cells[index].outputs = outputs
+            # Else the feedback would show students a test that raises.
+            nb.cells[index].source = as_released(nb.cells[index].source)
+        self.log.info("The questions were drawn with the seed %s", seed)
+        notes = [*nb.metadata.pop(RESTORED, []), *self.record]
+        lines = [f"- {note}" for note in notes] or ["- nothing unusual happened."]
+        nb.cells.insert(0, new_markdown_cell("\n".join(["**Record of the grading**", "", *lines])))
+        return nb, resources
+
+    def _verdict(self, index: int, cell: NotebookNode, random: torch.Generator) -> list[NotebookNode]:
+        name, points = grade_id(cell), float(cell.metadata.nbgrader["points"])
+        written = {grade_id(other): other.source for other in self.nb.cells if grade_id(other)}
+        student = Student(
+            lambda function, *given, **settings: self.ask(index, function, *given, **settings), random, written
+        )
+        marks = Marks()
+        try:
+            marks = PARTS[name](student)
+            text = "\n".join(marks.lines(points))
+        except Exception as error:
+            self._note(f"the part {name} could not be judged ({type(error).__name__}); please look at it by hand.")
+            self.log.error(traceback.format_exc())
+            text = "This part could not be judged. Ask your lecturer to look at it."
+        earned = f"{min(points, round(marks.share * points, 2)):g}"
+        return [
+            new_output("stream", name="stdout", text=f"{earned} of {points:g} points\n{text}\n"),
+            new_output("execute_result", data={"text/plain": earned}, execution_count=1),
+        ]

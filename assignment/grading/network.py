@@ -1,0 +1,239 @@
+"""Task 1: the network, what is inside it, and its training."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from grading.given import given_network
+from grading.kernel import NoAnswer
+from grading.marks import Marks, Student, kind, same, sizes
+from helpers.data import load_mnist
+
+
+def shapes(maps1: int, maps2: int) -> list[tuple[int, ...]]:
+    """Those of the weights and biases, from the first layer to the last; no two are equal."""
+    return [
+        *((maps1, 1, 5, 5), (maps1,), (maps2, maps1, 5, 5), (maps2,)),
+        *((120, 25 * maps2), (120,), (84, 120), (84,), (10, 84), (10,)),
+    ]
+
+
+def forward(values: list[Tensor], images: Tensor) -> Tensor:
+    """The log-probabilities of the network with these weights and biases, in the order of `shapes`."""
+    signal = F.max_pool2d(F.relu(F.conv2d(images, values[0], values[1], padding=2)), 2)
+    signal = F.max_pool2d(F.relu(F.conv2d(signal, values[2], values[3])), 2).flatten(1)
+    signal = F.relu(F.linear(signal, values[4], values[5]))
+    signal = F.relu(F.linear(signal, values[6], values[7]))
+    return F.linear(signal, values[8], values[9]).log_softmax(dim=1)
+
+
+def _values(student: Student, maps1: int, maps2: int) -> list[Tensor]:
+    """Random weights and biases, of a size that keeps the signal alive from layer to layer."""
+    return [
+        student.draw(*shape) * (2 / torch.tensor(shape[1:]).prod().item()) ** 0.5
+        if len(shape) > 1
+        else 0.1 * student.draw(*shape)
+        for shape in shapes(maps1, maps2)
+    ]
+
+
+def build_cnn(student: Student) -> Marks:
+    marks = Marks()
+    output, normal = "(N, 1, 28, 28) becomes (N, 10)", "the outputs are log-probabilities"
+    layers, computes, others = (
+        "the weights and biases have the right shapes",
+        "it computes what the table of layers says",
+        "it can be built with other numbers of maps",
+    )
+    images = torch.rand(5, 1, 28, 28, generator=student.random)
+    reason = ""
+    try:
+        student.ask("build_cnn", keep="cnn")
+        answer = student.tensor("@outputs", {"@kept": "cnn"}, images)
+    except NoAnswer as error:
+        answer, reason = torch.empty(0), str(error)
+    shape = answer.shape == (5, 10)
+    marks.give(2, shape, output, reason or f"it returns {sizes(answer)}")
+    one = shape and same(answer.exp().sum(dim=1), torch.ones(5)) and bool((answer <= 0).all())
+    marks.give(2, one, normal, "exp of the ten outputs does not add up to 1" if shape else "not looked at")
+    fault = reason or _shape_fault(student, "cnn", 6, 16)
+    marks.give(2, not fault, layers, fault)
+    fault = fault or _forward_fault(student, "cnn", images, 6, 16)
+    marks.give(2, not fault, computes, fault)
+    try:
+        student.ask("build_cnn", 4, 9, keep="other cnn")
+        fault = _shape_fault(student, "other cnn", 4, 9) or _forward_fault(student, "other cnn", images, 4, 9)
+    except NoAnswer as error:
+        fault = str(error)
+    marks.give(2, not fault, others, fault)
+    return marks
+
+
+def _parameters(student: Student, name: str) -> list[Tensor]:
+    """Those of the model that is kept under `name`. Raises NoAnswer if there are none."""
+    values = student.ask("@parameters", {"@kept": name})
+    if not isinstance(values, list) or not all(isinstance(one, Tensor) for one in values):
+        raise NoAnswer("it has no parameters that could be read")
+    return values
+
+
+def _shape_fault(student: Student, name: str, maps1: int, maps2: int) -> str:
+    try:
+        found = sorted(tuple(one.shape) for one in _parameters(student, name))
+    except NoAnswer as reason:
+        return str(reason)
+    wanted = sorted(shapes(maps1, maps2))
+    missing = [shape for shape in wanted if shape not in found]
+    surplus = [shape for shape in found if shape not in wanted]
+    if found == wanted:
+        return ""
+    return f"missing {missing or 'none'}, not wanted {surplus or 'none'}"
+
+
+def _forward_fault(student: Student, name: str, images: Tensor, maps1: int, maps2: int) -> str:
+    values = _values(student, maps1, maps2)
+    try:
+        student.ask("@set parameters", {"@kept": name}, values)
+        answer = student.tensor("@outputs", {"@kept": name}, images)
+    except NoAnswer as reason:
+        return str(reason)
+    if same(answer, forward(values, images)):
+        return ""
+    return "with weights of ours it does not return what these layers, in this order, return"
+
+
+def look_inside(student: Student) -> Marks:
+    marks = Marks()
+    worth = {f"{what}{layer}": points for layer in (1, 2) for what, points in INSIDE.items()}
+    values = _values(student, 6, 16)
+    images = torch.rand(3, 1, 28, 28, generator=student.random)
+    try:
+        student.ask("build_cnn", keep="cnn")
+        student.ask("@set parameters", {"@kept": "cnn"}, values)
+        inside = student.ask("look_inside", {"@kept": "cnn"}, images)
+        if not isinstance(inside, dict) or "@type" in inside:
+            raise NoAnswer(f"it returns {kind(inside)}; a dictionary is wanted")
+    except NoAnswer as reason:
+        for name, points in worth.items():
+            marks.give(points, 0, name, str(reason))
+        return marks
+    maps = images
+    for layer in (1, 2):
+        weight, bias = values[2 * layer - 2 : 2 * layer]
+        rectified = F.relu(F.conv2d(maps, weight, bias, padding=2 if layer == 1 else 0))
+        maps = F.max_pool2d(rectified, 2)
+        for what, wanted in (("filters", weight), ("pooled", maps)):
+            name = f"{what}{layer}"
+            answer = inside.get(name)
+            found = isinstance(answer, Tensor)
+            right = found and same(answer.double(), wanted)
+            fault = _missing(answer) if not found else f"{sizes(answer)} is there; {sizes(wanted)} is wanted"
+            if found and answer.shape == wanted.shape:
+                fault = "the shape is right, the values are not"
+            marks.give(worth[name], right, name, fault)
+        name = f"switches{layer}"
+        fault = _switch_fault(inside.get(name), rectified)
+        marks.give(worth[name], not fault, name, fault)
+    return marks
+
+
+INSIDE = {"filters": 1, "pooled": 2, "switches": 2}
+
+
+def _missing(answer: object) -> str:
+    return "it is missing" if answer is None else f"it is {kind(answer)}; a tensor is wanted"
+
+
+def _switch_fault(answer: object, maps: Tensor) -> str:
+    """What is wrong with positions of the maxima of `maps` in 2×2 windows. Of equal values, each may be named."""
+    if not isinstance(answer, Tensor):
+        return _missing(answer)
+    pooled = F.max_pool2d(maps, 2)
+    if answer.shape != pooled.shape:
+        return f"{sizes(answer)} is there; {sizes(pooled)} is wanted"
+    if answer.dtype != torch.int64:
+        return f"they are {answer.dtype}; positions are int64"
+    width = maps.shape[-1]
+    if bool((answer < 0).any()) or bool((answer >= maps.shape[-2] * width).any()):
+        return "positions lead out of the map"
+    rows, columns = (torch.arange(side) for side in pooled.shape[-2:])
+    inside = (answer // width // 2 == rows[:, None]) & (answer % width // 2 == columns)
+    if not bool(inside.all()):
+        return "positions lie outside their window; they count row by row through the whole map before pooling"
+    values = maps.flatten(2).gather(2, answer.flatten(2)).view_as(pooled)
+    return "" if same(values.double(), pooled) else "the largest value of the window stands elsewhere"
+
+
+def train(student: Student) -> Marks:
+    """Two things: how well the network reads that was trained, and whether `train` learns labels that exist nowhere."""
+    marks = Marks()
+    reads, fault = _accuracy(student)
+    for wanted in (0.90, 0.97, 0.98):
+        what = f"my_network reads {wanted:.0%} of the test images"
+        marks.give(2, not fault and reads >= wanted, what, fault or f"it reads {reads:.2%}")
+    what = "train learns from the images and labels that it is given"
+    images, labels = load_mnist("train")
+    chosen = torch.randperm(len(images), generator=student.random)[:25_000]
+    other = labels[chosen].add(int(student.integers(1, 10))) % 10
+    try:
+        student.ask("@linear classifier", keep="linear")
+        student.ask("train", {"@kept": "linear"}, images[chosen[:20_000]], other[:20_000])
+        answer = student.tensor("@outputs", {"@kept": "linear"}, images[chosen[20_000:]])
+        if answer.shape != (5_000, 10):
+            raise NoAnswer("after it, the model does not return (N, 10)")
+        share = (answer.argmax(dim=1) == other[20_000:]).double().mean().item()
+        fault = f"a simple model with new labels reads {share:.0%} after it; 70 % is wanted"
+        marks.give(4, share >= 0.7, what, fault)
+    except NoAnswer as reason:
+        marks.give(4, 0, what, str(reason))
+    return marks
+
+
+def _accuracy(student: Student) -> tuple[float, str]:
+    """Of `my_network` on the test set, and what is wrong with it.
+
+    If it is what task 1a asks for, its weights are read and our layers used. If not, that has cost points in 1a
+    already; then its own outputs count, if they come from its weights: with others, it must no longer read digits.
+    """
+    images, labels = load_mnist("test")
+    try:
+        student.ask("@value", "my_network", keep="my_network")
+        values = [one.float() for one in _parameters(student, "my_network")]
+        if sum(one.numel() for one in values) < 1000:
+            return 0.0, "my_network has hardly any weights"
+        by_shape = {tuple(one.shape): one for one in values}
+        if set(by_shape) == set(shapes(6, 16)):
+            values = [by_shape[shape] for shape in shapes(6, 16)]
+            some = images[student.integers(0, len(images), 500)]
+            if _difference(forward(values, some), given_network()(some)) < 0.05:
+                return 0.0, "it computes what the given network does"
+            if same(student.tensor("@outputs", {"@kept": "my_network"}, some), forward(values, some)):
+                right = [forward(values, batch).argmax(dim=1) for batch in images.split(1000)]
+                return (torch.cat(right) == labels).double().mean().item(), ""
+        chosen = torch.randperm(len(images), generator=student.random)[:2000]
+        with_own = _share(student, images[chosen], labels[chosen])
+        student.ask("@shuffle parameters", {"@kept": "my_network"})
+        if _share(student, images[chosen], labels[chosen]) > 0.5:
+            return 0.0, "my_network reads digits whatever its weights are"
+        return with_own, ""
+    except NoAnswer as reason:
+        return 0.0, str(reason)
+
+
+def _share(student: Student, images: Tensor, labels: Tensor) -> float:
+    """The share of the images that `my_network`, as it is in the kernel, reads correctly."""
+    outputs = student.tensor("@outputs", {"@kept": "my_network"}, images)
+    if outputs.shape != (len(images), 10):
+        raise NoAnswer(f"my_network returns {sizes(outputs)}; (N, 10) is wanted")
+    return (outputs.argmax(dim=1) == labels).double().mean().item()
+
+
+def _difference(answer: Tensor, other: Tensor) -> float:
+    """Of the log-probabilities of two networks, as a share: 0 if they are the same but for the order of their maps.
+
+    Of networks that were trained each by itself, they differ by 0.2 or more.
+    """
+    return ((answer - other).norm() / other.norm()).item()
+
+
+PARTS = {"build_cnn": build_cnn, "look_inside": look_inside, "train": train}

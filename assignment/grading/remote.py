@@ -1,0 +1,201 @@
+"""Runs in the student's kernel: calls one of their functions, and puts its answer into a file.
+
+Nothing that is decided here counts. Whoever tampers with it changes their own answer, and no more.
+"""
+
+import traceback
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+# What is kept in the kernel from one call to the next, under this name in the student's namespace.
+KEPT = "_kept_for_the_judge"
+
+
+class Missing(Exception):
+    """What was asked for is not there."""
+
+
+def answer(question_file: str, answer_file: str, namespace: dict) -> None:
+    """Carry out the question in the one file with the functions in `namespace`, and write the answer to the other."""
+    question = torch.load(question_file, weights_only=True)
+    kept = namespace.setdefault(KEPT, {})
+    own = {name: namespace[name] for name in question["stand_ins"] if name in namespace}
+    try:
+        namespace.update({name: STAND_INS[name] for name in question["stand_ins"]})
+        name = question["function"]
+        functions = namespace | SERVICES
+        functions["@value"] = lambda variable: _value(variable, namespace)
+        functions["@run"] = lambda code, variable: _run(code, variable, namespace)
+        arguments = [decode(argument, kept) for argument in question["arguments"]]
+        result = _value(name, functions)(*arguments)
+        if question["keep"]:
+            kept[question["keep"]] = result
+        reply = {"value": encode(result)}
+    except NotImplementedError:
+        reply = {"error": "it is not written yet"}
+    except Missing as error:
+        reply = {"error": str(error)}
+    except BaseException as error:
+        lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+        where = f", at `{lines[-1]}`" if lines and lines[-1] else ""
+        reply = {"error": f"{type(error).__name__}: {error}"[:1000] + where[:200]}
+    finally:
+        for name in question["stand_ins"]:
+            namespace.pop(name, None)
+        namespace.update(own)
+    torch.save(reply, answer_file)
+
+
+def encode(thing: object) -> object:
+    """`thing` in a form that `torch.load` trusts; what has none becomes the name of its type."""
+    match thing:
+        case Tensor() if thing.layout == torch.strided:
+            return thing.detach().cpu().clone()
+        case Tensor():
+            return {"@type": "tensor that is not dense"}
+        case np.ndarray():
+            return torch.from_numpy(thing.copy())
+        case np.generic():
+            return thing.item()
+        case None | bool() | int() | float() | str():
+            return thing
+        case list() | tuple():
+            return [encode(one) for one in thing]
+        case Mapping():
+            return {encode(key): encode(value) for key, value in thing.items()}
+    return {"@type": type(thing).__name__}
+
+
+def decode(argument: object, kept: Mapping[str, object]) -> object:
+    """The argument that the judge means: a tensor or number as it is, a layer or chain built from its parts."""
+    match argument:
+        case {"@kept": name}:
+            return _value(name, kept)
+        case {"@conv": weight, "bias": bias, "padding": padding}:
+            return conv(weight, bias, padding)
+        case {"@features": convs}:
+            return features(convs)
+    return argument
+
+
+def conv(weight: Tensor, bias: Tensor, padding: int) -> nn.Conv2d:
+    """A convolution with `weight` `(out, in, k, k)`, `bias` `(out,)` and stride 1."""
+    layer = nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[-1], padding=padding)
+    layer.load_state_dict({"weight": weight, "bias": bias})
+    return layer.requires_grad_(False)
+
+
+def features(convs: list[dict]) -> nn.Sequential:
+    """Convolution, ReLU, 2×2 max pooling, once for each of `convs`, in eval mode."""
+    layers = [layer for one in convs for layer in (decode(one, {}), nn.ReLU(), nn.MaxPool2d(2))]
+    return nn.Sequential(*layers).eval()
+
+
+def _value(name: str, namespace: Mapping[str, object]) -> object:
+    if name not in namespace:
+        raise Missing(f"there is no {name} in the notebook")
+    return namespace[name]
+
+
+def _run(code: str, variable: str, namespace: dict) -> object:
+    """What `variable` is after `code` has run, on a copy of the names in the notebook."""
+    names = dict(namespace)
+    names.pop(variable, None)
+    exec(code, names)
+    return _value(variable, names)
+
+
+def _parameters(model: nn.Module) -> list[Tensor]:
+    if any(is_lazy(parameter) for parameter in model.parameters()):
+        model(torch.zeros(1, 1, 28, 28))
+    return [parameter.detach() for parameter in model.parameters()]
+
+
+def _set_parameters(model: nn.Module, values: list[Tensor]) -> None:
+    """Each parameter of `model` takes the one of `values` that has its shape, if there is one."""
+    by_shape = {value.shape: value for value in values}
+    for parameter in _parameters(model):
+        if parameter.shape in by_shape:
+            parameter.copy_(by_shape[parameter.shape])
+
+
+def _shuffle_parameters(model: nn.Module) -> None:
+    """Put the numbers of each parameter in another order."""
+    for parameter in _parameters(model):
+        parameter.copy_(parameter.flatten()[torch.randperm(parameter.numel())].view_as(parameter))
+
+
+def _outputs(model: nn.Module, images: Tensor) -> Tensor:
+    model.eval()
+    with torch.no_grad():
+        return model(images)
+
+
+def _linear_classifier() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(dim=1))
+
+
+# What the judge may ask for beside the student's own functions.
+SERVICES: Mapping[str, Callable] = {
+    "@read": lambda thing: thing,
+    "@parameters": _parameters,
+    "@set parameters": _set_parameters,
+    "@shuffle parameters": _shuffle_parameters,
+    "@outputs": _outputs,
+    "@linear classifier": _linear_classifier,
+}
+
+
+# Stand-ins for the student's functions. They do nothing sensible, but what they do depends on all that they are given:
+# so whoever puts them together in the right order gets what the judge gets, and their own steps need not be right.
+
+
+def _stand_in_keep_alone(maps: Tensor, channel: int) -> Tensor:
+    alone = maps / 10
+    alone[:, channel] = 2 * maps[:, channel]
+    return alone
+
+
+def _stand_in_unpool(signal: Tensor, switches: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(signal - 0.1 * (switches % 7), size=tuple(size))
+
+
+def _stand_in_rectify(signal: Tensor) -> Tensor:
+    return signal.abs() + 0.5
+
+
+def _stand_in_filter_back(signal: Tensor, conv: nn.Conv2d) -> Tensor:
+    grow = conv.kernel_size[0] - 1 - 2 * conv.padding[0]
+    mixed = torch.einsum("nohw,oi->nihw", signal, conv.weight.detach().mean(dim=(2, 3)))
+    return F.pad(mixed, (grow, 0, grow, 0)) - 0.2
+
+
+def _stand_in_project(features: nn.Sequential, images: Tensor, layer: int, channel: int) -> Tensor:
+    return images * (1 + channel) + layer
+
+
+def _stand_in_visualise(features: nn.Sequential, image: Tensor) -> Tensor:
+    count = sum(layer.out_channels for layer in features if isinstance(layer, nn.Conv2d))
+    return image[0] * torch.arange(1, count + 1)[:, None, None] - 0.5
+
+
+def _stand_in_shades(maps: Tensor) -> Tensor:
+    return (17 * maps + 40).remainder(256).to(torch.uint8)
+
+
+STAND_INS: Mapping[str, Callable] = {
+    "keep_alone": _stand_in_keep_alone,
+    "unpool": _stand_in_unpool,
+    "rectify": _stand_in_rectify,
+    "filter_back": _stand_in_filter_back,
+    "project": _stand_in_project,
+    "visualise": _stand_in_visualise,
+    "shades": _stand_in_shades,
+}
+STEPS = SimpleNamespace(**{name: STAND_INS[name] for name in ("keep_alone", "unpool", "rectify", "filter_back")})

@@ -1,0 +1,307 @@
+"""nbgrader's own commands grade a class of made submissions, and each gets what it deserves."""
+
+import csv
+import re
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
+
+import nbformat
+import pytest
+from course import LIMITS, NAME, Course
+from submissions import MISTAKES, PARTS, SOURCE, cell_named, fill, mistaken, solution, with_cell
+
+TRAINING = "my_network = build_cnn()\ntrain(my_network, images, labels)"
+# Handed in along with the notebook by those whose training is not what is tested here.
+LOADING = """my_network = build_cnn()
+for parameter, value in zip(my_network.parameters(), torch.load("weights.pt"), strict=True):
+    parameter.data.copy_(value)"""
+
+ENDLESS = "    while True:\n        pass\n"
+STUBBORN = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
+GREEDY = "hoard = [bytearray(10 * 2**30)]\nfor k in range(0, 10 * 2**30, 4096):\n    hoard[0][k] = 1"
+TALKATIVE = "for k in range(50_000):\n    print('blah ' * 200)"
+
+# Within a function that the judge calls; and a message that is none.
+DISPLAYING = """
+rectify_quietly = rectify
+def rectify(signal):
+    from IPython.display import display
+    bar = display("starts", display_id=True)
+    bar.update("ends")
+    kernel = get_ipython().kernel
+    kernel.session.send(kernel.iopub_socket, "display_data", {"metadata": {}}, parent=kernel.get_parent())
+    return rectify_quietly(signal)
+"""
+
+# Everything that code in the student's kernel might try, with nothing solved.
+TAMPERING = """
+import builtins, sys
+from IPython import get_ipython
+from IPython.display import display
+
+class Yes:
+    def __eq__(self, other): return True
+    def __getattr__(self, name): return self
+    def __call__(self, *given, **named): return self
+    def __bool__(self): return True
+
+torch.allclose = torch.equal = builtins.all = lambda *given, **named: True
+torch.Tensor.equal = lambda *given: True
+sys.modules["grading"] = sys.modules["grading.judge"] = Yes()
+check.Wrong = type("Wrong", (SystemExit,), {})
+shell = get_ipython()
+shell.events.register("post_run_cell", lambda result: display({"text/plain": "10"}, raw=True, display_id="points"))
+for name in ("build_cnn", "look_inside", "train", "unpool", "rectify", "filter_back", "keep_alone", "project",
+             "choose", "visualise", "shades", "my_network", "chosen", "grids"):
+    shell.user_ns[name] = Yes()
+"""
+
+
+UNGRADABLE = {
+    "hands in a text": {"solution.txt": "see attached"},
+    "hands in rubbish": {f"{NAME}.ipynb": "{'cells': oops"},
+}
+
+
+def untrained(notebook):
+    next(cell for cell in notebook.cells if cell.source == TRAINING).source = LOADING
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def the_class(new_course, trained) -> dict[str, Course]:
+    """The graded students, and for each one the course: there are two, which are graded at the same time."""
+    courses, handed_in = cycle([new_course(), new_course()]), {}
+    course = next(courses)
+    template = course.template()
+    right = solution("transposed")
+    filled = untrained(fill(template, right))
+
+    def hand_in(student, notebook):
+        handed_in[student] = next(courses)
+        handed_in[student].hand_in(student, {f"{NAME}.ipynb": nbformat.writes(notebook), "weights.pt": trained})
+
+    hand_in("template", template)
+    hand_in("transposed", fill(template, right))
+    hand_in("loops", fill(template, solution("loops")))
+    for name in MISTAKES:
+        hand_in(name, untrained(fill(template, mistaken(right, name)[1])))
+
+    without_task_1 = {part: code for part, code in right.items() if part not in PARTS[:3]}
+    hand_in("task 1 missing", fill(template, without_task_1))
+    hand_in("task 1 broken", fill(template, right | {"build_cnn": "def build_cnn(: oops", "train": "import nothing"}))
+    hand_in("only steps", fill(template, {part: right[part] for part in PARTS[3:7]}))
+    hand_in("only order", fill(template, {part: right[part] for part in ("project", "visualise")}))
+    given = "my_network = build_cnn()\nfor a, b in zip(my_network.parameters(), given_network().parameters()):\n"
+    hand_in("given", with_cell(filled, given + "    a.data.copy_(b)", at=_place(filled, "train")))
+
+    hand_in("endless", fill(filled, {"unpool": "def unpool(signal, switches, size):\n" + ENDLESS}))
+    hand_in("stubborn", with_cell(filled, STUBBORN, at=_place(filled, "unpool")))
+    hand_in("leaves", with_cell(filled, "import sys\nsys.exit()", at=1))
+    hand_in("kills", with_cell(filled, "import os\nos._exit(0)", at=_place(filled, "unpool")))
+    hand_in("kills when called", fill(filled, {"rectify": "def rectify(signal):\n    __import__('os').abort()\n"}))
+    hand_in("greedy", with_cell(filled, GREEDY, at=1))
+    hand_in("talkative", with_cell(filled, TALKATIVE, at=1))
+    hand_in("fails at once", with_cell(filled, "raise ValueError('no coffee')", at=0))
+
+    deleted = nbformat.from_dict(filled)
+    gone = ("rectify_solution", "rectify", "filter_back", "choose")
+    deleted.cells = [c for c in deleted.cells if c.metadata.get("nbgrader", {}).get("grade_id") not in gone]
+    hand_in("deletes", deleted)
+    changed = nbformat.from_dict(fill(filled, {"rectify": "rectify = None"}))
+    cell_named(changed, "rectify").source = "3"
+    cell_named(changed, "rectify").metadata.nbgrader["points"] = 1000
+    hand_in("changes tests", changed)
+    doubled = nbformat.from_dict(filled)
+    pasted = nbformat.from_dict(cell_named(doubled, "rectify_solution") | {"id": "pasted"})
+    doubled.cells.insert(_place(doubled, "rectify"), pasted)
+    hand_in("copies a cell", doubled)
+    strange = nbformat.from_dict(filled)
+    cell_named(strange, "rectify_solution").metadata.nbgrader["schema_version"] = 99
+    cell_named(strange, "unpool").metadata.nbgrader |= {"solution": True, "locked": False, "grade": "yes"}
+    cell_named(strange, "project").metadata.nbgrader = 7
+    hand_in("strange data", strange)
+    hand_in("displays", fill(filled, {"rectify": right["rectify"] + DISPLAYING}))
+    hand_in("tampers", with_cell(template, TAMPERING, at=_place(template, "build_cnn")))
+    for student, files in UNGRADABLE.items():
+        handed_in[student] = course
+        course.hand_in(student, files)
+
+    def grade(course):
+        course.said = course.nbgrader("autograde", NAME, *LIMITS)
+        course.nbgrader("generate_feedback", NAME)
+
+    with ThreadPoolExecutor() as both:
+        list(both.map(grade, [course, next(one for one in handed_in.values() if one is not course)]))
+    return handed_in
+
+
+def _place(notebook, name):
+    return notebook.cells.index(cell_named(notebook, name))
+
+
+def lost(graded, student):
+    """The parts in which `student` has lost points, but for the words, which a person reads."""
+    points = graded[student].points(student)
+    assert {part: most for part, (_, most) in points.items()} == MOST
+    return {part: most - earned for part, (earned, most) in points.items() if earned < most and part != "words"}
+
+
+MOST = {
+    **{"build_cnn": 10, "look_inside": 10, "train": 10},
+    **{"unpool": 10, "rectify": 3, "filter_back": 13, "keep_alone": 4, "project": 10},
+    **{"choose": 5, "visualise": 6, "shades": 7, "grids": 4, "words": 8},
+}
+
+
+def test_the_points_are_a_hundred():
+    assert sum(MOST.values()) == 100
+
+
+def test_the_reference_gets_all_points(new_course):
+    """It leans on the helpers that students don't have, so here nothing is withheld."""
+    course = new_course()
+    course.hand_in("reference", {f"{NAME}.ipynb": (SOURCE / f"{NAME}.ipynb").read_bytes()})
+    course.nbgrader("autograde", NAME, "--Judge.withheld=[]", *LIMITS)
+    assert lost({"reference": course}, "reference") == {}
+
+
+def test_the_template_gets_none(the_class):
+    points = the_class["template"].points("template")
+    assert {part: earned for part, (earned, _) in points.items() if earned} == {}
+
+
+def test_without_the_judge_nothing_is_given(new_course):
+    """If the configuration is lost, nbgrader runs the test cells itself, and the hidden part of each raises."""
+    course = new_course()
+    (course.folder / "nbgrader_config.py").write_text('c = get_config()\nc.CourseDirectory.course_id = "a"\n')
+    rectify = {"rectify": solution("transposed")["rectify"]}
+    course.hand_in("careless", {f"{NAME}.ipynb": nbformat.writes(fill(course.template(), rectify))})
+    course.nbgrader("autograde", NAME)
+    assert {part: earned for part, (earned, _) in course.points("careless").items() if earned} == {}
+    assert "the judge gives these points; nbgrader_config.py names it" in str(
+        cell_named(course.graded("careless"), "rectify").outputs
+    )
+
+
+def test_time_is_limited_for_all_together(new_course):
+    course = new_course()
+    code = solution("transposed")
+    steps = fill(course.template(), {part: code[part] for part in PARTS[3:5]})
+    sleeping = with_cell(steps, "import time\ntime.sleep(100)", at=_place(steps, "filter_back"))
+    course.hand_in("sleeper", {f"{NAME}.ipynb": nbformat.writes(sleeping)})
+    course.nbgrader("autograde", NAME, "--Judge.total_timeout=25")
+    points = course.points("sleeper")
+    assert {part: earned for part, (earned, _) in points.items() if earned} == {"unpool": 10, "rectify": 3}
+    assert "all together took more than 25 s; nothing more is run" in course.record("sleeper")
+
+
+@pytest.mark.parametrize("student", ["transposed", "loops"])
+def test_right_solutions_get_all_points(the_class, student):
+    assert lost(the_class, student) == {}
+    assert "nothing unusual happened" in the_class[student].record(student)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_each_mistake_costs_points_of_its_own_part_alone(the_class, name):
+    assert list(lost(the_class, name)) == [MISTAKES[name][0]]
+
+
+def test_partial_credit_is_as_the_text_says(the_class):
+    costs = {name: next(iter(lost(the_class, name).values())) for name in MISTAKES}
+    assert costs == {
+        **{"1 not flipped": 6, "2 transposed": 6, "3 wrong padding": 4, "3 no padding": 4, "10 biases added": 3},
+        **{"6 not rectified": 3, "6 rectified after": 10, "8 zeroed again": 7, "7 other switches": 2},
+        **{"7 upsampled": 10, "8 others not zeroed": 4, "9 misread": costs["9 misread"]},
+        **{"4 cast without scaling": 6, "5 own scale": 6},
+    }
+    assert costs["9 misread"] >= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("1 not flipped", "the filters come out upside down and mirrored"),
+        ("2 transposed", "height and width of the filters are exchanged"),
+        ("3 wrong padding", "it is 26×26, the input 28×28"),
+        ("4 cast without scaling", "wrap round"),
+        ("5 own scale", "wanted: zero is 128 in all maps. Found: it is"),
+        ("6 not rectified", "negative values come through"),
+        ("6 rectified after", "it is rectified after filtering; rectify comes before"),
+        ("7 upsampled", "each value fills its window"),
+        ("7 other switches", "the switches of the first image are used for all"),
+        ("8 others not zeroed", "the other maps are not zero"),
+        ("9 misread", "that is read as a"),
+        ("10 biases added", "the biases are added on the way back"),
+    ],
+)
+def test_the_feedback_names_the_mistake(the_class, name, words):
+    assert words in the_class[name].feedback(name)
+
+
+def test_the_feedback_shows_no_hidden_test(the_class):
+    assert "HIDDEN TESTS" not in the_class["transposed"].feedback("transposed")
+
+
+@pytest.mark.parametrize("student", ["task 1 missing", "task 1 broken"])
+def test_without_task_1_the_points_of_the_others_remain(the_class, student):
+    assert lost(the_class, student) == {"build_cnn": 10, "look_inside": 10, "train": 10}
+
+
+def test_steps_count_without_their_order_and_the_order_without_the_steps(the_class):
+    assert set(PARTS) - set(lost(the_class, "only steps")) == {"unpool", "rectify", "filter_back", "keep_alone"}
+    assert set(PARTS) - set(lost(the_class, "only order")) == {"project", "visualise"}
+
+
+def test_the_weights_of_the_given_network_are_no_training(the_class):
+    assert lost(the_class, "given") == {"train": 6}
+    assert "it computes what the given network does" in the_class["given"].feedback("given")
+
+
+@pytest.mark.parametrize(
+    ("student", "loses", "says"),
+    [
+        ("endless", {"unpool"}, r"`unpool` took more than 20 s"),
+        ("stubborn", set(), r"could not be stopped after 60 s and was killed in the cell `while True:`"),
+        ("leaves", set(), r"SystemExit in the cell `import sys`"),
+        ("kills", set(), r"the kernel died in the cell `import os`"),
+        ("kills when called", {"rectify"}, r"the kernel died when `rectify` was called"),
+        ("greedy", set(), r"MemoryError in the cell `hoard = "),
+        ("talkative", set(), r"puts out more than 50 kB; cut"),
+        ("fails at once", set(), r"ValueError in the cell `raise ValueError\('no coffee'\)`: no coffee"),
+        ("deletes", {"rectify"}, r"the cell `choose` was missing; it was put back"),
+        ("copies a cell", set(), "nothing unusual happened"),
+        ("strange data", set(), r"the data of the cell `unpool` had been changed; they were put back"),
+        ("displays", set(), r"a message of the kernel could not be read"),
+        ("changes tests", {"rectify"}, r"the cell `rectify` had been changed; it was put back"),
+    ],
+)
+def test_trouble_costs_its_own_part_alone_and_is_on_record(the_class, student, loses, says):
+    assert set(lost(the_class, student)) == loses
+    assert re.search(says, the_class[student].record(student))
+    assert "Record of the grading" in the_class[student].feedback(student)
+
+
+def test_whatever_is_done_in_the_kernel_gives_no_points(the_class):
+    points = the_class["tampers"].points("tampers")
+    assert {part: earned for part, (earned, _) in points.items() if earned} == {}
+
+
+def test_what_can_not_be_graded_is_named(the_class):
+    said = the_class["hands in a text"].said
+    assert re.search(r"No notebooks were matched by '[^']*hands in a text", said)
+    assert re.search(r"error processing assignment '\S+' for student 'hands in rubbish'", said)
+
+
+def test_megabytes_of_output_do_not_reach_the_feedback(the_class):
+    assert len(the_class["talkative"].feedback("talkative")) < 2_000_000
+
+
+def test_the_points_can_be_exported(the_class):
+    student = "1 not flipped"
+    course = the_class[student]
+    course.nbgrader("export", "--to=grades.csv")
+    with open(course.folder / "grades.csv", newline="") as file:
+        scores = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
+    assert scores[student] == 86
+    assert set(scores) == {name for name in the_class if the_class[name] is course} - {"hands in a text"}

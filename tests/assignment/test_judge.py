@@ -1,0 +1,209 @@
+"""The judge by itself, without nbgrader and without a kernel: what nonsense gets, and what the unusual gets."""
+
+import copy
+import os
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from grading import network, remote
+from grading.given import given_network
+from grading.judge import PARTS as JUDGED
+from grading.kernel import NoAnswer, _check_size, _read
+from grading.marks import Student
+from submissions import solution
+from torch import nn
+
+from helpers.data import load_mnist
+from helpers.training import fit
+
+
+def student_with(names, folder, seed=0):
+    """A student in whose notebook these names stand."""
+
+    def ask(function, *arguments, keep="", stand_ins=()):
+        question, answer = folder / "question.pt", folder / "answer.pt"
+        torch.save({"function": function, "arguments": arguments, "keep": keep, "stand_ins": stand_ins}, question)
+        remote.answer(str(question), str(answer), names)
+        try:
+            reply = _read(answer)
+        except ValueError as error:
+            raise NoAnswer(str(error)) from error
+        if "error" in reply:
+            raise NoAnswer(reply["error"])
+        return reply["value"]
+
+    written = {"grids_solution": names.get("grids_solution", "")}
+    return Student(ask, torch.Generator().manual_seed(seed), written)
+
+
+@pytest.fixture
+def right():
+    """The names of a notebook in which all is right."""
+    test_images, _ = load_mnist("test")
+    names = {"torch": torch, "F": F, "nn": nn, "network": given_network(), "test_images": test_images}
+    names["chosen"] = {0: 3, 1: 2, 5: 8, 8: 61}
+    for source in solution("transposed").values():
+        exec(source, names)
+    return names | {"grids_solution": solution("transposed")["grids"]}
+
+
+def share(part, names, folder, times=3):
+    """What a part earns with each of several sets of questions; all the same."""
+    shares = {round(JUDGED[part](student_with(names, folder, seed)).share, 6) for seed in range(times)}
+    assert len(shares) == 1
+    return shares.pop()
+
+
+STEPS = [part for part in JUDGED if part != "train"]
+
+
+@pytest.mark.parametrize("part", STEPS)
+def test_what_is_right_gets_all(part, right, tmp_path):
+    assert share(part, right, tmp_path) == 1
+
+
+def zeros_back(signal, conv):
+    grow = conv.kernel_size[0] - 1 - 2 * conv.padding[0]
+    return torch.zeros(len(signal), conv.in_channels, *(side + grow for side in signal.shape[-2:]))
+
+
+NONSENSE = {
+    "filter_back": zeros_back,
+    "project": lambda features, images, layer, channel: torch.zeros_like(images),
+    "visualise": lambda features, image: torch.zeros(
+        features[0].out_channels + features[3].out_channels, *image.shape[2:]
+    ),
+    "shades": lambda maps: torch.arange(maps.numel()).reshape(maps.shape).to(torch.uint8),
+    "grids": {digit: torch.arange(22 * 784).reshape(22, 28, 28).to(torch.uint8) for digit in (0, 1, 5, 8)},
+    "grids_solution": "grids = {d: torch.arange(22 * 784).reshape(22, 28, 28).to(torch.uint8) for d in chosen}",
+}
+
+
+@pytest.mark.parametrize(("part", "earned"), [("project", 0), ("visualise", 0), ("shades", 1 / 7), ("grids", 0)])
+def test_nonsense_that_fits_itself_gets_nothing(part, earned, right, tmp_path):
+    assert share(part, right | NONSENSE, tmp_path) == pytest.approx(earned, abs=1e-6)
+
+
+def test_numbers_that_overflow_are_equal_to_nothing(right, tmp_path):
+    names = right | {
+        "filter_back": lambda signal, conv: torch.full_like(zeros_back(signal, conv), 1e300, dtype=torch.float64),
+        "project": lambda features, images, layer, channel: images.double() + 1e300,
+    }
+    assert share("filter_back", names, tmp_path) == share("project", names, tmp_path) == 0
+
+
+def test_the_relu_on_the_way_up_counts(right, tmp_path):
+    source = solution("transposed")["project"]
+    assert source.count("features[position + 1](features[position](x))") == 1
+    exec(source.replace("features[position + 1](features[position](x))", "features[position](x)"), right)
+    assert share("project", right, tmp_path) == pytest.approx(0.3)  # a map of layer 1 does not show it
+    assert share("visualise", right, tmp_path) == 1  # the mistake is that of project
+
+
+def test_a_scale_that_makes_the_brightest_pixel_black_is_seen(right, tmp_path):
+    right["shades"] = lambda maps: (128 + 128 * maps / maps.abs().max()).int().byte()
+    assert share("shades", right, tmp_path) < 1
+
+
+@pytest.mark.parametrize("size", [(16_000, 1), (28, 29), (0, 0), (1200, 1200)])
+def test_answers_of_absurd_sizes_cost_no_time(size, right, tmp_path):
+    right["filter_back"] = lambda signal, conv: torch.zeros(len(signal), conv.in_channels, *size)
+    assert share("filter_back", right, tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [None, 3, "text", [1.0], {}, torch.tensor(1.0), torch.full((2, 2), torch.nan), torch.zeros(2, 2).to_sparse()]
+    + [torch.zeros(2, 2, dtype=torch.complex64), torch.zeros(1, dtype=torch.bool), object(), np.zeros((2, 2))],
+    ids=lambda answer: type(answer).__name__,
+)
+@pytest.mark.parametrize("part", [part for part in STEPS if part != "grids"])
+def test_whatever_a_function_returns_the_judge_goes_on(part, answer, right, tmp_path):
+    right[part] = lambda *given: answer
+    assert share(part, right, tmp_path, times=1) in (0, pytest.approx(0.4))  # 0.4: `chosen` was made before
+
+
+def test_a_tensor_that_stands_for_a_billion_numbers_is_refused():
+    with pytest.raises(ValueError, match="1,000,000,000 numbers are far too many"):
+        _check_size({"value": [torch.zeros(1).expand(1_000_000_000)]})
+
+
+def test_an_answer_that_is_no_plain_file_is_refused(tmp_path):
+    (tmp_path / "link").symlink_to(__file__)
+    with pytest.raises(OSError):
+        _read(tmp_path / "link")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises((OSError, ValueError)):
+        _read(tmp_path / "pipe")
+
+
+UNUSUAL = {
+    "returns NumPy": {"rectify": lambda signal: np.maximum(signal.numpy(), 0)},
+    "double precision": {"filter_back": lambda signal, conv: F.conv_transpose2d(
+        signal.double(), conv.weight.double(), padding=conv.padding)},
+    "with gradients": {"rectify": lambda signal: F.relu(signal.clone().requires_grad_())},
+    "in place": {"rectify": lambda signal: signal.relu_()},
+    "size as a tuple": {"unpool": lambda signal, switches, size: torch.zeros(signal.shape[:2] + size).flatten(2)
+        .scatter(2, switches.flatten(2), signal.flatten(2)).view(signal.shape[:2] + size)},
+    "max_unpool2d": {"unpool": lambda signal, switches, size: F.max_unpool2d(signal, switches, 2, output_size=size)},
+    "lazy layers": {"build_cnn": lambda maps1=6, maps2=16: nn.Sequential(
+        nn.LazyConv2d(maps1, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.LazyConv2d(maps2, 5), nn.ReLU(),
+        nn.MaxPool2d(2), nn.Flatten(), nn.LazyLinear(120), nn.ReLU(), nn.LazyLinear(84), nn.ReLU(),
+        nn.LazyLinear(10), nn.LogSoftmax(1))},
+    "an index of NumPy": {"choose": lambda digit, predictions, labels: np.flatnonzero(
+        (predictions == digit).numpy() & (labels == digit).numpy())[0]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_what_is_right_in_an_unusual_way_gets_all(name, right, tmp_path):
+    part = next(iter(UNUSUAL[name]))
+    assert share(part, right | UNUSUAL[name], tmp_path) == 1
+
+
+def test_a_wrong_linear_layer_costs_nothing_of_looking_inside(right, tmp_path):
+    source = solution("transposed")["build_cnn"]
+    exec(source.replace("25, 120), nn.Linear(120,", "25, 100), nn.Linear(100,"), right)
+    assert share("build_cnn", right, tmp_path) < 1
+    assert share("look_inside", right, tmp_path) == 1
+
+
+def trained_share(model, right, folder):
+    return network._accuracy(student_with(right | {"my_network": model}, folder))
+
+
+def test_the_given_network_in_another_order_is_no_training(right, tmp_path):
+    model = copy.deepcopy(given_network())
+    conv1, conv2, order = model.features[0], model.features[3], torch.randperm(6)
+    conv1.weight.data, conv1.bias.data = conv1.weight.data[order], conv1.bias.data[order]
+    conv2.weight.data = conv2.weight.data[:, order]
+    assert trained_share(model, right, tmp_path) == (0, "it computes what the given network does")
+
+
+def test_a_network_that_knows_the_answers_by_heart_is_no_training(right, tmp_path):
+    class ByHeart(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weights = nn.Linear(40, 40)
+            images, labels = load_mnist("test")
+            self.known = {image.numpy().tobytes(): label for image, label in zip(images, labels, strict=True)}
+
+        def forward(self, images):
+            found = torch.tensor([self.known[image.numpy().tobytes()] for image in images])
+            return F.one_hot(found, 10).float()
+
+    assert trained_share(ByHeart(), right, tmp_path) == (0, "my_network reads digits whatever its weights are")
+
+
+def test_training_counts_for_a_network_that_is_not_quite_the_one_asked_for(right, tmp_path):
+    torch.manual_seed(0)
+    model = right["build_cnn"]()
+    # without the ReLU of the second linear layer
+    model.forward = lambda x: F.log_softmax(
+        model.head[2](model.head[1](F.relu(model.head[0](list(model.stages(x))[-1][1].flatten(1))))), dim=-1
+    )
+    fit(model, *load_mnist("train"), epochs=1)
+    earned, fault = trained_share(model, right, tmp_path)
+    assert fault == "" and earned > 0.96
