@@ -3,19 +3,18 @@
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import helpers
 
 COURSE = Path(__file__).resolve().parents[1]
-HELPERS = Path(helpers.__file__).resolve().parent
+PROJECT = Path(helpers.__file__).resolve().parents[1]
 # They hold the answers, or say how this grading works.
-_HIDDEN_FILES = [HELPERS / f"{name}.py" for name in ("deconvnet", "lenet5", "training")]
-_HIDDEN_FOLDERS = [
-    HELPERS / "__pycache__",
-    *(HELPERS.parent / name for name in (".git", "build", "notebooks", "tests")),
-]
+_HIDDEN_FILES = [PROJECT / "helpers" / f"{name}.py" for name in ("deconvnet", "lenet5", "training")]
+_HIDDEN_FOLDERS = [PROJECT / name for name in (".git", "build", "helpers/__pycache__", "notebooks", "tests")]
 
 
 def sandbox(readable: Sequence[str] = (), writable: Sequence[str] = ()) -> list[str]:
@@ -34,9 +33,14 @@ def sandbox(readable: Sequence[str] = (), writable: Sequence[str] = ()) -> list[
     for name, value in {"PATH": os.environ["PATH"], "HOME": "/tmp", "OMP_WAIT_POLICY": "PASSIVE"}.items():
         words += ["--setenv", name, value]
     words += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    for temporary in {"/tmp", tempfile.gettempdir()}:
+        words += ["--tmpfs", temporary]
+        for needed in (str(PROJECT), sys.prefix):
+            if Path(needed).is_relative_to(temporary):
+                words += ["--ro-bind", needed, needed]
     for file in _HIDDEN_FILES:
         words += ["--ro-bind", "/dev/null", str(file)]
-    for folder in [*filter(Path.is_dir, _HIDDEN_FOLDERS), COURSE, Path("/tmp")]:
+    for folder in [*filter(Path.is_dir, _HIDDEN_FOLDERS), COURSE]:
         words += ["--tmpfs", str(folder)]
     for bind, folders in (("--ro-bind", readable), ("--bind", writable)):
         for folder in folders:

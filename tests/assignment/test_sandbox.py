@@ -20,6 +20,7 @@ course = pathlib.Path.cwd().parents[2]
 print("sees the grades:", tries((course / "gradebook.db").exists))
 print("sees the source:", tries((course / "source").exists))
 print("sees others:", tries(lambda: [path for path in (course / "submitted").iterdir()]))
+print("reads the answers:", tries((pathlib.Path(PROJECT) / "helpers" / "deconvnet.py").read_text))
 print("writes into the project:", tries(lambda: (pathlib.Path(PROJECT) / "trace").write_text("I was here")))
 print("knows the secret:", "SECRET_OF_THE_LECTURER" in os.environ)
 print("sees processes:", len([path for path in pathlib.Path("/proc").iterdir() if path.name.isdigit()]) > 4)
@@ -50,6 +51,7 @@ def test_in_the_sandbox(possible, new_course, monkeypatch):
         "sees the grades: False",
         "sees the source: False",
         "sees others: False",
+        "reads the answers: False",
         "writes into the project: False",
         "knows the secret: False",
         "sees processes: False",
