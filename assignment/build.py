@@ -1,9 +1,11 @@
 """Build what students get: build/inside_lenet5.zip."""
 
 import io
+import os
 import re
 import shutil
 import sys
+import sysconfig
 import tempfile
 import zipfile
 from pathlib import Path
@@ -24,6 +26,8 @@ HELPERS = ["__init__", "checks", "data", "files", "pictures", "plotting"]
 
 def release(course: Path) -> Path:
     """The template as nbgrader makes it of the source, in a copy of the course in the folder `course`."""
+    # nbgrader calls alembic by its name, which is found only in an environment that is active.
+    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
     shutil.copytree(HERE / "source", course / "source")
     config = Config()
     config.CourseDirectory.root = str(course)

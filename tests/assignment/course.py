@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ class Course:
     def nbgrader(self, command: str, *arguments: str) -> str:
         """What the command prints; it may fail, as `autograde` does if one of many submissions can't be graded."""
         line = [sys.executable, "-W", "ignore", "-m", "nbgrader", *command.split(), *arguments]
-        environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
+        path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])  # as in an active environment
+        environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PATH": path}
         done = subprocess.run(line, cwd=self.folder, env=environment, capture_output=True, text=True)
         return done.stdout + done.stderr
 
