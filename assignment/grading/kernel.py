@@ -200,7 +200,8 @@ class StudentKernel(Execute):
         self._execute(new_code_cell(f"import sys; sys.modules.update(dict.fromkeys([{names}]))"), 0, self.timeout)
 
     def _limit_memory(self) -> None:
-        limit = int(self.memory_gb * 1e9)
+        limit, (_, most) = int(self.memory_gb * 1e9), resource.getrlimit(resource.RLIMIT_DATA)
+        limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
     def _replace(self, before: int) -> None:
