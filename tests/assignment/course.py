@@ -13,7 +13,7 @@ from nbgrader.api import Gradebook
 
 NAME = "inside_lenet5"
 # Shorter than what students have, so that the endless ones end soon.
-LIMITS = ["--Judge.timeout=60", "--Judge.call_timeout=20"]
+LIMITS = ["--Judge.timeout=90", "--Judge.call_timeout=20"]
 
 
 @dataclass
