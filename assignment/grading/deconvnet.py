@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from grading import remote
 from grading.kernel import NoAnswer
-from grading.marks import Marks, Student, same, sizes
+from grading.marks import Marks, Student, right_or_by_stand_ins, same, sizes
 from helpers import deconvnet
 
 LENET = [(6, 1, 5, 2), (16, 6, 5, 0)]  # maps, maps below, side of the filter, padding
@@ -63,7 +63,7 @@ def rectify(student: Student) -> Marks:
     try:
         answer = student.tensor("rectify", signal)
         wrong = "negative values come through" if bool((answer < 0).any()) else "positive values are changed, or lost"
-        marks.give(3, same(answer, signal.clamp(min=0)), "what is negative becomes zero, the rest stays", wrong)
+        marks.give(3, same(answer, deconvnet.rectify(signal)), "what is negative becomes zero, the rest stays", wrong)
     except NoAnswer as reason:
         marks.give(3, 0, "what is negative becomes zero, the rest stays", str(reason))
     return marks
@@ -110,9 +110,10 @@ def _filter_faults(answer: Tensor, signal: Tensor, conv: nn.Conv2d) -> dict[str,
     if answer.dim() != 4 or answer.shape[:2] != (len(signal), conv.in_channels):
         return {"other": f"it returns {sizes(answer)}; {len(signal)}×{conv.in_channels}×{height}×{width} is wanted"}
     cut = height - answer.shape[-2]
-    size = f"it is {answer.shape[-2]}×{answer.shape[-1]}, the input {height}×{width}" if cut else ""
+    other = f"it is {answer.shape[-2]}×{answer.shape[-1]}, the input {height}×{width}"
     if width - answer.shape[-1] != cut or abs(cut) > 2 * conv.kernel_size[0] or answer.numel() == 0:
-        return {"other": f"it is {answer.shape[-2]}×{answer.shape[-1]}, the input {height}×{width}"}
+        return {"other": other}
+    size = other if cut else ""
     for (kernel, change), (bias, sign) in itertools.product(_KERNELS.items(), _BIASES.items()):
         shifted = signal + sign * conv.bias[:, None, None]
         whole = F.conv_transpose2d(shifted, change(conv.weight))
@@ -126,8 +127,7 @@ def keep_alone(student: Student) -> Marks:
     marks = Marks()
     what, unchanged = "all other maps are zero, this one is as it was", "the maps that it is given stay as they are"
     maps, channel = student.draw(2, 5, 4, 3), 3
-    wanted = torch.zeros_like(maps)
-    wanted[:, channel] = maps[:, channel]
+    wanted = _alone(maps, channel)
     try:
         student.ask("@read", maps, keep="maps")
         answer = student.tensor("keep_alone", {"@kept": "maps"}, channel)
@@ -203,24 +203,17 @@ def reference(features: list[dict], images: Tensor, layer: int) -> Tensor:
 def _is_projection(
     student: Student, features: list[dict], images: Tensor, layer: int, channel: int
 ) -> tuple[bool, str]:
-    call = ("project", {"@features": features}, images, layer, channel)
-    wanted = reference(features, images, layer)[:, channel]
-    fault = "neither the right values nor the right order of your own steps"
-    try:
-        answer = student.tensor(*call)
-        if same(answer, wanted):
-            return True, ""
-        if answer.shape != wanted.shape:
-            fault = f"it returns {sizes(answer)}; {sizes(wanted)} is wanted"
-        else:
-            fault = _project_fault(answer, features, images, layer, channel) or fault
-    except NoAnswer as reason:
-        fault = str(reason)
-    try:
-        answer = student.tensor(*call, stand_ins=list(vars(remote.STEPS)))
-        return same(answer, compose(remote.STEPS, features, images, layer, channel)), fault
-    except NoAnswer:
-        return False, fault
+    return right_or_by_stand_ins(
+        student,
+        ("project", {"@features": features}, images, layer, channel),
+        reference(features, images, layer)[:, channel],
+        list(vars(remote.STEPS)),
+        compose(remote.STEPS, features, images, layer, channel),
+        lambda answer: (
+            _project_fault(answer, features, images, layer, channel)
+            or "neither the right values nor the right order of your own steps"
+        ),
+    )
 
 
 def compose(steps: SimpleNamespace, features: list[dict], images: Tensor, layer: int, channel: int) -> Tensor:

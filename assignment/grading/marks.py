@@ -1,6 +1,6 @@
 """What the judge says of one part, and how it compares."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -92,3 +92,29 @@ def same(answer: Tensor, wanted: Tensor) -> bool:
 
 def sizes(tensor: Tensor) -> str:
     return "×".join(map(str, tensor.shape)) or "a single number"
+
+
+def right_or_by_stand_ins(
+    student: Student,
+    call: tuple,
+    wanted: Tensor,
+    stand_ins: Sequence[str],
+    by_stand_ins: Tensor,
+    explain: Callable[[Tensor], str],
+) -> tuple[bool, str]:
+    """Whether the `call` gives what is wanted, or, with stand-ins for the student's own functions, what they lead to.
+
+    If it does neither, what is wrong: a word on the shape, or what `explain` says of an answer that has the right one.
+    """
+    try:
+        answer = student.tensor(*call)
+        if same(answer, wanted):
+            return True, ""
+        right_shape = answer.shape == wanted.shape
+        fault = explain(answer) if right_shape else f"it returns {sizes(answer)}; {sizes(wanted)} is wanted"
+    except NoAnswer as reason:
+        fault = str(reason)
+    try:
+        return same(student.tensor(*call, stand_ins=stand_ins), by_stand_ins), fault
+    except NoAnswer:
+        return False, fault

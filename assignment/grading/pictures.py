@@ -7,7 +7,7 @@ from grading import remote
 from grading.deconvnet import LENET, reference, without_ties
 from grading.given import given_convs, given_network
 from grading.kernel import NoAnswer
-from grading.marks import Marks, Student, kind, same, sizes
+from grading.marks import Marks, Student, kind, right_or_by_stand_ins, same, sizes
 from helpers.data import load_mnist
 
 DIGITS = (0, 1, 5, 8)
@@ -83,29 +83,26 @@ def visualise(student: Student) -> Marks:
 
 def _is_visualisation(student: Student, features: list[dict], image: Tensor) -> tuple[bool, str]:
     """Right is what the reference gives, or the stand-in for the student's `project`, map by map."""
-    call = ("visualise", {"@features": features}, image)
     counts = [len(one["bias"]) for one in features]
     wanted = torch.cat([reference(features, image, layer)[0, :, 0] for layer in (1, 2)])
-    fault = "neither the right values nor those of your own project, map by map"
-    try:
-        answer = student.tensor(*call)
-        if same(answer, wanted):
-            return True, ""
-        if answer.shape != wanted.shape:
-            fault = f"it returns {sizes(answer)}; {sizes(wanted)} is wanted"
-        elif same(answer, torch.cat([wanted[counts[0] :], wanted[: counts[0]]])):
-            fault = "the maps of layer 2 come first"
-    except NoAnswer as reason:
-        fault = str(reason)
+    other_order = torch.cat([wanted[counts[0] :], wanted[: counts[0]]])
     by_stand_in = [
         remote.STAND_INS["project"](None, image, layer, channel)[0, 0]
         for layer, count in enumerate(counts, start=1)
         for channel in range(count)
     ]
-    try:
-        return same(student.tensor(*call, stand_ins=["project"]), torch.stack(by_stand_in)), fault
-    except NoAnswer:
-        return False, fault
+    return right_or_by_stand_ins(
+        student,
+        ("visualise", {"@features": features}, image),
+        wanted,
+        ["project"],
+        torch.stack(by_stand_in),
+        lambda answer: (
+            "the maps of layer 2 come first"
+            if same(answer, other_order)
+            else "neither the right values nor those of your own project, map by map"
+        ),
+    )
 
 
 def shades(student: Student) -> Marks:

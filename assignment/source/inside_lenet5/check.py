@@ -10,7 +10,7 @@ import torch
 from given import given_network
 from torch import Tensor, nn
 
-# Of a network with weights that build_cnn, below, draws.
+# Of the network that the table describes, with the weights that build_cnn, below, sets.
 _OUTPUTS = [-1.606, -2.708, -3.385, -2.097, -1.789, -3.157, -3.075, -1.738, -2.2, -3.398]
 
 
