@@ -2,20 +2,26 @@
 
 Up: `DeconvNet.record` runs a chain of layers and notes what the way back needs. Down: `DeconvNet.project` takes one
 feature map at a time and undoes the layers in reverse, each by its own step: `unpool`, `rectify`, `filter_back`.
+`DeconvNet.walk` does just that, where you can watch. `project` arranges the same steps for speed.
 """
 
-from collections import deque
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from tqdm import tqdm
 
-from helpers.checks import check_images, kind_of
+from helpers import fast
+from helpers.checks import check_count, check_images, kind_of
 
 # In eval mode these hand their input on as it is.
 _IDENTITY = (nn.Identity, nn.Dropout, nn.Dropout2d)
+
+# Bytes of the largest signal that `project` works on at a time, so that it stays in the processor's cache.
+_AT_A_TIME = 2**24
 
 
 def unpool(signal: Tensor, switches: Tensor, size: Sequence[int]) -> Tensor:
@@ -98,6 +104,8 @@ def filter_back(signal: Tensor, conv: nn.Conv2d, size: Sequence[int]) -> Tensor:
         raise ValueError(
             f"signal is {given}, size {height}×{width}; this convolution makes {given} from {reached[0]}×{reached[1]}"
         )
+    if fast.applies(conv, padding) and conv.in_channels <= fast.FEW:
+        return fast.to_few_channels(signal, conv.weight, padding)
     return F.conv_transpose2d(
         signal,
         conv.weight,
@@ -204,6 +212,41 @@ class DeconvNet:
                     switches[name] = places
         return Trace(self.features, images, activations, switches)
 
+    def stream(self, images: Tensor, batch_size: int = 250, start: int = 0) -> Iterator[tuple[slice, Trace]]:
+        """`record` a whole dataset, batch after batch, with a progress bar: only one trace is in memory at a time.
+
+            for part, trace in net.stream(images):
+                ink[part] = net.project(trace, "pool2").clamp(min=0).sum(dim=(2, 3, 4))
+
+        Stop whenever you like; `start=part.stop` goes on where you stopped.
+
+        Args:
+            images: `(N, C, H, W)`. They may be more than memory holds, in a tensor that is mapped to a file.
+            batch_size: how many images to record at a time; take few where they are large.
+            start: the first image to record, counted from 0.
+
+        Yields:
+            which of the images they are, and their trace.
+
+        Raises:
+            TypeError: `batch_size` or `start` is no integer; and as `record`, when it comes to that batch.
+            ValueError: `batch_size` is not positive, or `start` not from 0 to N; and as `record`.
+        """
+        check_count("batch_size", batch_size)
+        if not isinstance(start, int):
+            raise TypeError(f"start is {start!r}; it must be an integer")
+        if not 0 <= start <= len(images):
+            raise ValueError(f"start is {start}; it must be from 0 to {len(images)}, the number of images")
+        return self._stream(images, batch_size, start)
+
+    def _stream(self, images: Tensor, batch_size: int, start: int) -> Iterator[tuple[slice, Trace]]:
+        # On stdout, as notebooks show stderr as an error.
+        with tqdm(total=len(images), initial=start, desc="images", unit="image", file=sys.stdout) as bar:
+            for first in range(start, len(images), batch_size):
+                part = slice(first, min(first + batch_size, len(images)))
+                yield part, self.record(images[part])
+                bar.update(part.stop - part.start)
+
     def project(self, trace: Trace, layer: str, channels: Sequence[int] | None = None, select: str = "map") -> Tensor:
         """Each chosen feature map of `layer`, alone, back in pixels.
 
@@ -222,48 +265,86 @@ class DeconvNet:
             TypeError: `trace` is no Trace, or `channels` is not a sequence of integers.
             ValueError: the trace is of another chain, or the layer, a channel or `select` does not exist.
         """
-        steps = self.walk(trace, layer, channels, select)
-        return deque(steps, maxlen=1).pop()[1]
+        self._check_walk(trace, layer)
+        activation = trace.activations[layer]
+        # Where all maps are wanted, a slice takes them without a copy.
+        wanted = slice(None) if channels is None else _numbers(activation, channels)
+        maps = _chosen(activation, wanted, select)
+        pixels = maps.new_empty(*maps.shape[:2], *trace.images.shape[1:])
+        with torch.no_grad():
+            for images, chosen in _portions(trace, *maps.shape[:2]):
+                numbers = chosen if channels is None else wanted[chosen]
+                pixels[images, chosen] = self._project(maps[images, chosen], trace, layer, images, numbers)
+        return pixels
 
     def walk(
         self, trace: Trace, layer: str, channels: Sequence[int] | None = None, select: str = "map"
     ) -> Iterator[tuple[str, Tensor]]:
-        """The way of `project`, one layer at a time.
+        """The way of `project`, one layer at a time, and nothing but the paper's three steps.
 
         Yields:
             the name of the layer that was just undone, from `layer` down to the first, and the signal below it,
-            `(N, K, C, h, w)`. The last signal is what `project` returns.
+            `(N, K, C, h, w)`. The last signal is what `project` returns, but for rounding.
 
         Raises:
             TypeError, ValueError: as `project`, before the first step.
         """
+        self._check_walk(trace, layer)
+        return self._walk(_alone(trace.activations[layer], channels, select), trace, layer)
+
+    def _walk(self, signal: Tensor, trace: Trace, layer: str) -> Iterator[tuple[str, Tensor]]:
+        for name, size in self._way_down(trace, layer):
+            # Left before each yield: whoever takes the signal may want gradients of their own.
+            with torch.no_grad():
+                signal = self._step_back(name, signal, _recorded(trace, name)[:, None], size)
+            yield name, signal
+
+    def _project(self, maps: Tensor, trace: Trace, layer: str, images: slice, channels: slice | Tensor) -> Tensor:
+        """`project` of some images and channels, whose `maps` are `(N, K, h, w)`: `(N, K, C, H, W)`.
+
+        Down to the first convolution each map is the only one of its layer that is not zero, and goes alone.
+        """
+        signal, alone = maps[:, :, None], True
+        for name, size in self._way_down(trace, layer):
+            conv = self.layers[name]
+            if alone and isinstance(conv, nn.Conv2d):
+                alone = False
+                if fast.applies(conv, _padding(conv)):
+                    signal = fast.of_single_channels(signal[:, :, 0], conv.weight[channels], _padding(conv))
+                    continue
+                signal = _among_zeros(signal[:, :, 0], channels, conv.out_channels)
+            recorded = _recorded(trace, name)
+            own = recorded[images, channels, None] if alone else recorded[images, None]
+            signal = self._step_back(name, signal, own, size)
+        return _among_zeros(signal[:, :, 0], channels, trace.images.shape[1]) if alone else signal
+
+    def _way_down(self, trace: Trace, layer: str) -> list[tuple[str, Sequence[int]]]:
+        """The layers from `layer` down to the first, each with the size `(H, W)` of what it was applied to."""
+        names = list(self.layers)[: list(self.layers).index(layer) + 1]
+        below = [trace.images, *(trace.activations[name] for name in names)]
+        return [(name, signal.shape[2:]) for name, signal in zip(names, below, strict=False)][::-1]
+
+    def _step_back(self, name: str, signal: Tensor, recorded: Tensor, size: Sequence[int]) -> Tensor:
+        """Undo the layer `name`: `(N, K, C, h, w)` above it to `(N, K, C', H, W)` below, where `size` is `(H, W)`.
+
+        `recorded` is what the way up left of this layer, `(N, 1, C, h, w)` or as the signal.
+        """
+        match self.layers[name]:
+            case nn.MaxPool2d():
+                return unpool(signal, recorded, size)
+            case nn.ReLU():
+                return RULES[self.rule](signal, recorded)
+            case nn.Conv2d() as conv:
+                return filter_back(signal.flatten(0, 1), conv, size).unflatten(0, signal.shape[:2])
+        return signal
+
+    def _check_walk(self, trace: Trace, layer: str) -> None:
         if not isinstance(trace, Trace):
             raise TypeError(f"trace is a {type(trace).__name__}; a DeconvNet needs what record returned")
         if trace.features is not self.features:
             raise ValueError("the trace was recorded with another network; record the images with this one")
         if layer not in self.layers:
             raise ValueError(f"layer {layer!r} is not in this network; it has {', '.join(self.layers)}")
-        return self._walk(_alone(trace.activations[layer], channels, select), trace, layer)
-
-    def _walk(self, signal: Tensor, trace: Trace, layer: str) -> Iterator[tuple[str, Tensor]]:
-        names = list(self.layers)
-        for position in reversed(range(names.index(layer) + 1)):
-            below = trace.activations[names[position - 1]] if position > 0 else trace.images
-            # Left before each yield: whoever takes the signal may want gradients of their own.
-            with torch.no_grad():
-                signal = self._step_back(signal, trace, names[position], below.shape[2:])
-            yield names[position], signal
-
-    def _step_back(self, signal: Tensor, trace: Trace, name: str, size: Sequence[int]) -> Tensor:
-        """Undo the layer `name`: `(N, K, C, h, w)` above it to `(N, K, C', H, W)` below, where `size` is `(H, W)`."""
-        match self.layers[name]:
-            case nn.MaxPool2d():
-                return unpool(signal, trace.switches[name][:, None], size)
-            case nn.ReLU():
-                return RULES[self.rule](signal, trace.activations[name][:, None])
-            case nn.Conv2d() as conv:
-                return filter_back(signal.flatten(0, 1), conv, size).unflatten(0, signal.shape[:2])
-        return signal
 
     def _check_images(self, images: Tensor) -> None:
         if self.features.training:
@@ -292,36 +373,68 @@ def _step_up(layer: nn.Module, signal: Tensor) -> tuple[Tensor, Tensor | None]:
         case nn.MaxPool2d():
             size = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
             pooled, switches = F.max_pool2d(signal, *size, return_indices=True)
-            if pooled.isneginf().any():
+            if layer.padding not in (0, (0, 0)) and pooled.isneginf().any():
                 raise RuntimeError("a pooling window holds nothing but padding")
             return pooled, switches
     return signal, None
 
 
-def _alone(activation: Tensor, channels: Sequence[int] | None, select: str) -> Tensor:
-    """K copies of `activation` `(N, C, h, w)`, each with all but one channel set to zero: `(N, K, C, h, w)`."""
-    count = activation.shape[1]
-    if channels is None:
-        channels = range(count)
-    elif (
+def _portions(trace: Trace, images: int, maps: int) -> Iterator[tuple[slice, slice]]:
+    """Slices of so many images and maps that together cover all, each small enough for its signals to fit the cache."""
+    largest = max(signal.nbytes for signal in (trace.images, *trace.activations.values())) // len(trace.images)
+    at_a_time = max(1, _AT_A_TIME // largest)
+    maps_at_a_time = max(1, min(maps, at_a_time))
+    images_at_a_time = max(1, at_a_time // maps_at_a_time)
+    for image in range(0, images, images_at_a_time):
+        for first in range(0, maps, maps_at_a_time):
+            yield slice(image, image + images_at_a_time), slice(first, first + maps_at_a_time)
+
+
+def _recorded(trace: Trace, layer: str) -> Tensor:
+    """What the way back needs of `layer`: the switches of a pooling, the activations of any other."""
+    return trace.switches.get(layer, trace.activations[layer])
+
+
+def _numbers(activation: Tensor, channels: Sequence[int]) -> Tensor:
+    """`channels` of `activation` `(N, C, h, w)`, checked, and on its device: later steps then move nothing there."""
+    if (
         not isinstance(channels, Sequence)
         or isinstance(channels, str)
         or not all(type(channel) is int for channel in channels)
     ):
         raise TypeError(f"channels is {channels!r}; project needs a sequence of integers, such as [3, 7]")
+    count = activation.shape[1]
     for channel in channels:
         if not 0 <= channel < count:
             raise ValueError(f"channel {channel} does not exist; this layer has the feature maps 0 to {count - 1}")
-    maps = activation[:, list(channels)]
-    if select == "peak":
-        flat = maps.flatten(2)
-        peak = flat.argmax(dim=-1, keepdim=True)
-        maps = torch.zeros_like(flat).scatter(-1, peak, flat.gather(-1, peak)).view_as(maps)
-    elif select != "map":
+    return torch.tensor(channels, dtype=torch.int64, device=activation.device)
+
+
+def _chosen(activation: Tensor, channels: slice | Tensor, select: str) -> Tensor:
+    """These K channels of `activation` `(N, C, h, w)`, whole or only their peaks: `(N, K, h, w)`."""
+    maps = activation[:, channels]
+    if select == "map":
+        return maps
+    if select != "peak":
         raise ValueError(f"select is {select!r}; it must be 'map' or 'peak'")
-    alone = activation.new_zeros(len(activation), len(channels), *activation.shape[1:])
-    alone[:, range(len(channels)), list(channels)] = maps
+    flat = maps.flatten(2)
+    peak = flat.argmax(dim=-1, keepdim=True)
+    return torch.zeros_like(flat).scatter(-1, peak, flat.gather(-1, peak)).view_as(maps)
+
+
+def _among_zeros(maps: Tensor, channels: slice | Tensor, count: int) -> Tensor:
+    """`maps` `(N, K, h, w)`, which are these of `count` channels, each with the others as zeros: `(N, K, C, h, w)`."""
+    alone = maps.new_zeros(*maps.shape[:2], count, *maps.shape[2:])
+    if isinstance(channels, slice):
+        channels = torch.arange(count, device=maps.device)[channels]
+    alone[:, torch.arange(maps.shape[1], device=maps.device), channels] = maps
     return alone
+
+
+def _alone(activation: Tensor, channels: Sequence[int] | None, select: str) -> Tensor:
+    """K copies of `activation` `(N, C, h, w)`, each with all but one channel set to zero: `(N, K, C, h, w)`."""
+    wanted = slice(None) if channels is None else _numbers(activation, channels)
+    return _among_zeros(_chosen(activation, wanted, select), wanted, activation.shape[1])
 
 
 def _check_reversible(layer: nn.Module, where: str) -> None:

@@ -1,11 +1,14 @@
-"""Other ways to the same pictures, that share no code with helpers.deconvnet."""
+"""Other ways to the same pictures; all but `by_walk` share no code with helpers.deconvnet."""
 
 import warnings
+from collections import deque
 from collections.abc import Sequence
 
 import torch
 from captum.attr import NeuronDeconvolution, NeuronGradient, NeuronGuidedBackprop
 from torch import Tensor, nn
+
+from helpers.deconvnet import DeconvNet
 
 CAPTUM = {"deconvnet": NeuronDeconvolution, "gradient": NeuronGradient, "guided": NeuronGuidedBackprop}
 
@@ -16,6 +19,11 @@ def relative_difference(ours: Tensor, theirs: Tensor) -> float:
         return float("inf")
     difference, scale = (ours - theirs).abs().max().item(), theirs.abs().max().item()
     return difference / scale if scale > 0 else float("inf" if difference > 0 else 0)
+
+
+def by_walk(net: DeconvNet, *args, **options) -> Tensor:
+    """What `net.project` gives, by the three steps one after the other: no other way, but the plain one."""
+    return deque(net.walk(*args, **options), maxlen=1).pop()[1]
 
 
 def maps_by_captum(

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
-from reference import maps_by_captum, relative_difference
+from reference import by_walk, maps_by_captum, relative_difference
 
 from helpers import deconvnet
 from helpers.deconvnet import DeconvNet
@@ -27,6 +27,7 @@ def test_every_map_of_100_images_equals_captum(rule, layer, count, dtype, select
     assert ours.shape == (100, count, 1, 28, 28) and ours.dtype == dtype
     theirs = maps_by_captum(model, model.features.get_submodule(layer), pixels, rule, select=select)
     assert relative_difference(ours, theirs) < TOLERANCE[dtype]
+    assert relative_difference(by_walk(net, net.record(pixels), layer, select=select), theirs) < TOLERANCE[dtype]
 
 
 @pytest.fixture(scope="module")
@@ -124,4 +125,4 @@ def test_comparison_catches(mistake, monkeypatch, model, images, captum_maps):
 def difference_from_captum(model, images, captum_maps):
     net = DeconvNet(model.double().features)
     trace = net.record(images.double())
-    return max(relative_difference(net.project(trace, layer), captum_maps("deconvnet", layer)) for layer in LAYERS)
+    return max(relative_difference(by_walk(net, trace, layer), captum_maps("deconvnet", layer)) for layer in LAYERS)

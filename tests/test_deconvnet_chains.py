@@ -6,7 +6,7 @@ from itertools import product
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from reference import chain_for_captum, maps_by_captum, relative_difference
+from reference import by_walk, chain_for_captum, maps_by_captum, relative_difference
 from torch import nn
 
 from helpers.deconvnet import RULES, DeconvNet
@@ -103,5 +103,7 @@ def test_one_map_and_its_peak_in_any_chain_equal_captum(drawn, rule):
     for select in ("map", "peak"):
         reference = maps_by_captum(model, top, images, rule, [channel], select)
         assert relative_difference(net.project(trace, str(layer), [channel], select), reference) < 1e-10
+        assert relative_difference(net.project(trace, str(layer), select=select)[:, [channel]], reference) < 1e-10
+        assert relative_difference(by_walk(net, trace, str(layer), [channel], select), reference) < 1e-10
         # Where both are zero, the example shows little and is not counted.
         assume(reference.any())

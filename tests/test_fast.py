@@ -1,0 +1,131 @@
+"""helpers.fast against PyTorch's transposed convolution; and mistakes in it, which Captum must bring to light."""
+
+from itertools import product
+
+import pytest
+import torch
+import torch.nn.functional as F
+from reference import by_walk, maps_by_autograd, maps_by_captum, relative_difference
+from torch import nn
+
+from helpers import deconvnet, fast
+from helpers.deconvnet import DeconvNet
+
+# (kernel size, padding, size of the signal): of blocks whole and cut, of every smallest kind, and as long as wide.
+GEOMETRIES = [
+    ((5, 5), (2, 2), (28, 28)),
+    ((5, 5), (0, 0), (10, 10)),
+    ((3, 4), (1, 0), (7, 9)),
+    ((1, 1), (0, 0), (5, 6)),
+    ((2, 5), (1, 3), (6, 11)),
+    ((7, 3), (6, 1), (8, 1)),
+]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize(("kernel", "padding", "size"), GEOMETRIES)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_blocks_of_pixels_equal_the_transposed_convolution(channels, kernel, padding, size, dtype):
+    torch.manual_seed(0)
+    signal, weight = torch.randn(2, 3, *size, dtype=dtype), torch.randn(3, channels, *kernel, dtype=dtype)
+    ours = fast.to_few_channels(signal, weight, padding)
+    theirs = F.conv_transpose2d(signal, weight, padding=padding)
+    assert relative_difference(ours, theirs) < {torch.float64: 1e-12, torch.float32: 1e-5}[dtype]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize(("kernel", "padding", "size"), GEOMETRIES)
+@pytest.mark.parametrize("channels", [1, 3, 7])
+def test_single_channels_equal_the_transposed_convolution_of_each_among_zeros(channels, kernel, padding, size, dtype):
+    torch.manual_seed(0)
+    signal, weight = torch.randn(2, 3, *size, dtype=dtype), torch.randn(3, channels, *kernel, dtype=dtype)
+    ours = fast.of_single_channels(signal, weight, padding)
+    theirs = torch.stack(
+        [F.conv_transpose2d(signal * torch.eye(3)[k].view(3, 1, 1), weight, padding=padding) for k in range(3)], dim=1
+    )
+    assert relative_difference(ours, theirs.to(dtype)) < {torch.float64: 1e-12, torch.float32: 1e-5}[dtype]
+
+
+@pytest.mark.parametrize(
+    ("settings", "applies"),
+    [
+        ({}, True),
+        ({"padding": (2, 2)}, True),
+        ({"padding": "same"}, True),
+        ({"padding": 3}, False),
+        ({"stride": (1, 2)}, False),
+        ({"dilation": (2, 1)}, False),
+        ({"groups": 2}, False),
+    ],
+    ids=str,
+)
+def test_project_is_right_where_the_fast_way_applies_and_where_not(settings, applies):
+    torch.manual_seed(0)
+    chain = nn.Sequential(nn.Conv2d(2, 4, 3, **settings), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, **settings))
+    chain = chain.double().eval()
+    assert fast.applies(chain[0], deconvnet._padding(chain[0])) is applies
+    images = torch.randn(2, 2, 14, 15, dtype=torch.float64)
+    net = DeconvNet(chain)
+    maps = net.project(net.record(images), "3")
+    assert relative_difference(maps, maps_by_autograd(chain, 3, images, "deconvnet")) < 1e-10
+
+
+def test_lenet5_goes_the_fast_way(model, images, monkeypatch):
+    """Otherwise it would be right, and slow."""
+    ways = []
+    for name in ("of_single_channels", "to_few_channels"):
+        way = getattr(fast, name)
+        monkeypatch.setattr(fast, name, lambda *args, name=name, way=way: [ways.append(name), way(*args)][1])
+    net = DeconvNet(model.features)
+    trace = net.record(images)
+    net.project(trace, "pool2")
+    assert ways == ["of_single_channels", "to_few_channels"]
+    net.project(trace, "pool1")
+    assert ways[2:] == ["of_single_channels"]
+
+
+def test_portions_of_any_size_give_the_same_pictures(model, images, monkeypatch):
+    """They run from one map of one image to all maps of several images; their last one is cut."""
+    net = DeconvNet(model.double().features)
+    trace = net.record(images.double())
+    whole = {select: by_walk(net, trace, "pool2", select=select) for select in ("map", "peak")}
+    one_map = 6 * 28 * 28 * 8
+    sizes = {}
+    for at_a_time in (1, 5 * one_map, 16 * one_map, 70 * one_map):
+        monkeypatch.setattr(deconvnet, "_AT_A_TIME", at_a_time)
+        sizes[at_a_time // one_map] = len(list(deconvnet._portions(trace, 20, 16)))
+        for select, channels in product(("map", "peak"), (None, [3, 7, 7, 0, 12, 11])):
+            expected = whole[select] if channels is None else whole[select][:, channels]
+            assert relative_difference(net.project(trace, "pool2", channels, select), expected) < 1e-12
+    assert sizes == {0: 20 * 16, 5: 20 * 4, 16: 20, 70: 5}
+
+
+MISTAKES = {
+    "single channels: not flipped": ("of_single_channels", lambda way: lambda s, w, p: way(s, w.flip(2, 3), p)),
+    "single channels: transposed": ("of_single_channels", lambda way: lambda s, w, p: way(s, w.transpose(2, 3), p)),
+    "single channels: each by its neighbour's filters": (
+        "of_single_channels",
+        lambda way: lambda s, w, p: way(s, w.roll(1, 0), p),
+    ),
+    "blocks: not flipped": ("to_few_channels", lambda way: lambda s, w, p: way(s, w.flip(2, 3), p)),
+    "blocks: transposed": ("to_few_channels", lambda way: lambda s, w, p: way(s, w.transpose(2, 3), p)),
+    "blocks: rows and columns exchanged": (
+        "to_few_channels",
+        lambda way: (
+            lambda s, w, p: F.pixel_shuffle(
+                F.pixel_unshuffle(way(s, w, p), 4).unflatten(1, (4, 4)).transpose(1, 2).flatten(1, 2), 4
+            )
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_comparison_with_captum_catches(mistake, model, images, monkeypatch):
+    name, planted = MISTAKES[mistake]
+    net = DeconvNet(model.double().features)
+    trace = net.record(images.double())
+    theirs = maps_by_captum(model, model.features.pool2, images.double(), "deconvnet")
+    assert relative_difference(net.project(trace, "pool2"), theirs) < 1e-10
+    monkeypatch.setattr(fast, name, planted(getattr(fast, name)))
+    assert relative_difference(net.project(trace, "pool2"), theirs) > 0.01

@@ -1,0 +1,90 @@
+"""DeconvNet.stream: a dataset in batches, stopped and gone on with."""
+
+import gc
+import weakref
+
+import pytest
+import torch
+
+from helpers.deconvnet import DeconvNet
+
+
+@pytest.fixture
+def net(model):
+    return DeconvNet(model.features)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 20, 50])
+def test_the_batches_together_are_the_dataset(batch_size, net, images):
+    whole = net.record(images)
+    parts = []
+    for part, trace in net.stream(images, batch_size):
+        parts.append(part)
+        assert trace.images.equal(images[part])
+        torch.testing.assert_close(trace.activations["pool2"], whole.activations["pool2"][part])
+        assert net.project(trace, "pool2").shape == (len(trace.images), 16, 1, 28, 28)
+    assert [k for part in parts for k in range(20)[part]] == list(range(20))
+    assert all(part.stop - part.start == batch_size for part in parts[:-1])
+
+
+def test_a_stopped_stream_goes_on_where_it_stopped(net, images):
+    seen = []
+    for part, trace in net.stream(images, 6):
+        seen.append(trace.images)
+        if part.stop == 12:
+            break
+    seen += [trace.images for _, trace in net.stream(images, 5, start=part.stop)]
+    assert torch.cat(seen).equal(images)
+
+
+def test_a_finished_stream_goes_on_with_nothing(net, images):
+    assert list(net.stream(images, start=20)) == []
+
+
+def test_one_trace_is_in_memory_at_a_time(net, images):
+    traces = []
+    for _, trace in net.stream(images, 5):
+        gc.collect()
+        assert [known() for known in traces] == [None] * len(traces)
+        traces.append(weakref.ref(trace))
+        del trace
+    assert len(traces) == 4
+
+
+def test_images_may_stay_in_a_file(net, images, tmp_path):
+    images.numpy().tofile(tmp_path / "images")
+    mapped = torch.from_file(str(tmp_path / "images"), size=images.numel()).view_as(images)
+    in_file = [net.project(trace, "pool1") for _, trace in net.stream(mapped, 8)]
+    in_memory = [net.project(trace, "pool1") for _, trace in net.stream(images, 8)]
+    assert all(one.equal(other) for one, other in zip(in_file, in_memory, strict=True))
+
+
+def test_a_bar_shows_how_far_it_is(net, images, capsys):
+    for _ in net.stream(images, 5, start=10):
+        pass
+    shown = capsys.readouterr()
+    assert "50%" in shown.out and "20/20" in shown.out and not shown.err
+
+
+def test_what_came_before_a_bad_image_is_not_lost(net, images):
+    images[13, 0, 5, 5] = float("nan")
+    seen = []
+    with pytest.raises(ValueError, match="images hold NaN or infinity"):
+        for part, _ in net.stream(images, 5):
+            seen.append(part.stop)
+    assert seen == [5, 10]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"batch_size": 0}, ValueError, "batch_size is 0; it must be above zero"),
+        ({"batch_size": 2.5}, TypeError, "batch_size is 2.5; it must be an integer"),
+        ({"start": -1}, ValueError, "start is -1; it must be from 0 to 20, the number of images"),
+        ({"start": 21}, ValueError, "start is 21; it must be from 0 to 20"),
+        ({"start": "5"}, TypeError, "start is '5'; it must be an integer"),
+    ],
+)
+def test_bad_settings_are_refused_at_once(settings, error, message, net, images):
+    with pytest.raises(error, match=message):
+        net.stream(images, **settings)
