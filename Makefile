@@ -1,4 +1,4 @@
-# make run · make test · make lab · make assignment: each sets up what it needs by itself. `make` alone lists them.
+# make run · make test · make lab · make bench · make assignment: each sets up what it needs by itself. `make` alone lists them.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,7 +10,7 @@ READY := .venv/.ready
 # Threads that wait for each other by spinning train up to twenty times slower when another program wants the cores too.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help run lab test test-browser test-assignment assignment accept mutation
+.PHONY: help run lab test test-browser test-assignment assignment bench accept mutation
 
 help:
 	@echo "make run     execute the four notebooks and draw figures/"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-browser  move every slider in JupyterLab, in Chromium, and time them"
 	@echo "make assignment  build what students get: build/inside_lenet5.zip"
 	@echo "make test-assignment  grade a class of made students with nbgrader"
+	@echo "make bench   measure how fast all this is, and against what"
 	@echo "make accept  execute the notebooks and keep their new outputs and figures"
 	@echo "make mutation  change the helpers in hundreds of small ways, and see that the tests notice (a quarter of an hour)"
 
@@ -47,6 +48,10 @@ assignment: $(READY)
 test-assignment: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,assignment]'
 	$(BIN)/python -m pytest tests/assignment
+
+# With PyTorch's threads as they come: nothing else runs beside it.
+bench: $(READY)
+	@env -u OMP_WAIT_POLICY $(BIN)/python -m benchmarks
 
 accept: $(READY)
 	@$(BIN)/python notebooks/run.py --in-place

@@ -297,6 +297,16 @@ TRAINING = {
         ValueError,
         "batch_size is -1; it must be above zero",
     ),
+    "weights that grow": (
+        lambda: fit(LeNet5(), IMAGES, LABELS, weight_decay=-0.1),
+        ValueError,
+        "weight_decay is -0.1; it must be zero or above, and finite",
+    ),
+    "weights that decay at once": (
+        lambda: fit(LeNet5(), IMAGES, LABELS, weight_decay=float("inf")),
+        ValueError,
+        "weight_decay is inf; it must be",
+    ),
     "no learning rate": (lambda: fit(LeNet5(), IMAGES, LABELS, max_lr=0.0), ValueError, "max_lr is 0.0; it must be"),
     "a learning rate that is no number": (
         lambda: fit(LeNet5(), IMAGES, LABELS, max_lr=float("nan")),

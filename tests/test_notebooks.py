@@ -237,7 +237,7 @@ def test_only_what_a_fresh_training_gives_is_not_compared():
         (
             "01",
             "nbval-ignore-output",
-            "history = fit(model, images, labels, epochs=4, test=(test_images, test_labels))",
+            "history = fit(model, images, labels, epochs=3, test=(test_images, test_labels))",
         ),
         # the learning curves
         ("01", "fresh-training", ")"),

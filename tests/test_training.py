@@ -1,5 +1,7 @@
 """helpers.training: it learns, it repeats itself, and it counts exactly."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -109,17 +111,37 @@ def test_nothing_is_learnt_from_the_test_images():
 
 def test_the_learning_rate_peaks_at_max_lr_after_three_tenths(monkeypatch):
     rates = []
-    step = torch.optim.Adam.step
+    step = torch.optim.AdamW.step
 
     def noted(optimizer, *args, **kwargs):
         rates.append(optimizer.param_groups[0]["lr"])
         return step(optimizer, *args, **kwargs)
 
-    monkeypatch.setattr(torch.optim.Adam, "step", noted)
+    monkeypatch.setattr(torch.optim.AdamW, "step", noted)
     fit(small_model(), *left_or_right(80), epochs=10, batch_size=8, max_lr=0.02)
     assert len(rates) == 100
     assert max(rates) == pytest.approx(0.02) and rates.index(max(rates)) == 29
     assert rates[-1] < rates[0] < 0.02 / 10
+
+
+@pytest.mark.parametrize("weight_decay", [0, 0.1, 2.0])
+def test_weights_decay_by_a_share_of_the_learning_rate(weight_decay, monkeypatch):
+    """Where images are all paper, the weights have no gradient, and nothing else moves them."""
+    rates = []
+    step = torch.optim.AdamW.step
+
+    def noted(optimizer, *args, **kwargs):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return step(optimizer, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", noted)
+    model = small_model().double()
+    before = model[1].weight.detach().clone()
+    images, labels = left_or_right(16)
+    fit(model, torch.zeros_like(images).double(), labels, epochs=5, batch_size=8, weight_decay=weight_decay)
+    kept = math.prod(1 - rate * weight_decay for rate in rates)
+    torch.testing.assert_close(model[1].weight.detach(), kept * before, rtol=1e-12, atol=0)
+    assert (kept < 1) is (weight_decay > 0)
 
 
 def test_the_progress_bar_is_on_stdout_and_nothing_on_stderr(capsys):

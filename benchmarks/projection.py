@@ -1,0 +1,118 @@
+"""Feature maps back in pixels: how long, how much memory, and against what."""
+
+import warnings
+from collections.abc import Iterator
+
+import torch
+import torchvision
+from captum.attr import NeuronDeconvolution
+from torch import Tensor, nn
+
+from benchmarks.measures import Measure, in_turn, peak_memory, ratios
+from helpers.data import load_mnist
+from helpers.deconvnet import DeconvNet
+from helpers.lenet5 import load_lenet5
+
+POOLS = ("pool1", "pool2")
+
+
+def captum(model: nn.Module, layer: nn.Module, images: Tensor, channels: range) -> list[Tensor]:
+    """What `DeconvNet.project` gives, by one call of Captum for each feature map: of each `(N, C, H, W)`."""
+    attribution = NeuronDeconvolution(model, layer)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU activations")
+        warnings.filterwarnings("ignore", message="Input Tensor 0 did not already require gradients")
+        # The derivative of half the square is the map itself: that is the signal which goes back.
+        return [
+            attribution.attribute(images, lambda output, k=channel: (output[:, k] ** 2).sum((1, 2)) / 2)
+            for channel in channels
+        ]
+
+
+def lenet5_by_captum(model: nn.Module, images: Tensor) -> None:
+    captum(model, model.features.pool1, images, range(6))
+    captum(model, model.features.pool2, images, range(16))
+
+
+def one_image() -> Iterator[Measure]:
+    model, image = load_lenet5(), load_mnist("test")[0][:1]
+    net = DeconvNet(model.features)
+
+    def ours() -> None:
+        trace = net.record(image)
+        for pool in POOLS:
+            net.project(trace, pool)
+
+    def ours_twenty_times() -> None:
+        for _ in range(20):
+            ours()
+
+    def theirs() -> None:
+        lenet5_by_captum(model, image)
+
+    in_turn(3, ours_twenty_times, theirs)
+    our_times, their_times = in_turn(40, ours_twenty_times, theirs)
+    yield Measure("22 maps of one image, against Captum", "×", ratios(their_times, our_times, 20), at_least=30)
+    yield Measure("22 maps of one image", "ms", [1e3 * time / 20 for time in our_times], at_most=1)
+
+
+def test_set() -> Iterator[Measure]:
+    model, images = load_lenet5(), load_mnist("test")[0]
+    net = DeconvNet(model.features)
+
+    def ours() -> None:
+        for _, trace in net.stream(images):
+            for pool in POOLS:
+                net.project(trace, pool)
+
+    def one_by_one() -> None:
+        for image in images[:100].split(1):
+            lenet5_by_captum(model, image)
+
+    def in_batches() -> None:
+        lenet5_by_captum(model, images[:250])
+
+    def forward() -> None:
+        with torch.no_grad():
+            for batch in images.split(250):
+                model(batch)
+
+    in_turn(1, forward, in_batches)
+    before, highest = peak_memory(ours)
+    our_times, one_by_one_times, in_batches_times, forward_times = in_turn(3, ours, one_by_one, in_batches, forward)
+    name = "22 maps of 10,000 images"
+    yield Measure(
+        f"{name}, against Captum on 100 of them, one by one", "×", ratios(one_by_one_times, our_times, 100), at_least=80
+    )
+    yield Measure(f"{name}, against Captum on 250 of them at once", "×", ratios(in_batches_times, our_times, 40))
+    yield Measure(name, "s", our_times, at_most=3)
+    yield Measure(f"{name}, memory above the data", "MB", [highest - before], at_most=500)
+    yield Measure(f"{name}, as many forward passes of them", "×", ratios(our_times, forward_times), at_most=15)
+
+
+def vgg16(maps: int = 64, side: int = 224) -> Iterator[Measure]:
+    """Few maps one at a time and fewer by Captum: the time of the others would be the same again."""
+    torch.manual_seed(0)
+    model = torchvision.models.vgg16(weights=None).features.eval()
+    image, top = torch.rand(1, 3, side, side), str(len(model) - 1)
+    net = DeconvNet(model)
+    alone, by_captum = maps // 4, maps // 16
+
+    def all_at_once() -> None:
+        net.project(net.record(image), top, range(maps))
+
+    def one_at_a_time() -> None:
+        trace = net.record(image)
+        for channel in range(alone):
+            net.project(trace, top, [channel])
+
+    def theirs() -> None:
+        captum(model, model[-1], image, range(by_captum))
+
+    in_turn(1, lambda: net.project(net.record(image), top, [0]), lambda: captum(model, model[-1], image, range(1)))
+    _, highest = peak_memory(all_at_once)
+    our_times, alone_times, their_times = in_turn(2, all_at_once, one_at_a_time, theirs)
+    name = f"VGG-16, {side}×{side}, {maps} maps of the last layer"
+    yield Measure(f"{name}, against one map at a time", "×", ratios(alone_times, our_times, 4), at_least=1)
+    yield Measure(f"{name}, against Captum", "×", ratios(their_times, our_times, 16), at_least=1)
+    yield Measure(f"{name}, memory of the whole process", "MB", [highest], at_most=2000)

@@ -1,0 +1,138 @@
+"""The benchmarks measure what they say, and compare like with like. How fast anything is, is not judged here."""
+
+import time
+from itertools import count
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from benchmarks import charts, projection, training
+from benchmarks.growth import Growth
+from benchmarks.measures import Measure, in_turn, peak_memory, ratios
+from helpers.deconvnet import DeconvNet
+
+MEASURES = [
+    Measure("twice as fast as asked for", "×", [90, 60, 50], at_least=30),
+    Measure("missed, with a comma", "ms", [1.5], at_most=1),
+    Measure("costs nothing", "s", [-0.01], at_most=1),
+    Measure("without a target", "s", [12.3456]),
+]
+
+
+def test_a_measure_is_held_to_its_target_by_its_median():
+    assert [measure.median for measure in MEASURES] == [60, 1.5, -0.01, 12.3456]
+    assert [measure.met for measure in MEASURES] == [True, False, True, None]
+    assert [measure.margin for measure in MEASURES] == [2, pytest.approx(2 / 3), 1000, None]
+
+
+@pytest.mark.parametrize(("value", "met"), [(29.99, False), (30.0, True), (30.01, True)])
+def test_a_target_is_met_from_its_value_on(value, met):
+    assert Measure("", "×", [value], at_least=30).met is met
+    assert Measure("", "ms", [30 - value + 1], at_most=1).met is met
+
+
+def test_functions_take_turns():
+    order = []
+    times = in_turn(3, lambda: order.append("a"), lambda: [order.append("b"), time.sleep(0.01)])
+    assert order == ["a", "b"] * 3
+    assert [len(function) for function in times] == [3, 3]
+    assert min(times[1]) >= 0.01 > max(times[0])
+
+
+def test_ratios_say_how_many_times_less_time_ours_takes():
+    assert ratios([6, 8], [2, 4]) == [3, 2]
+    assert ratios([6, 8], [2, 4], scale=10) == [30, 20]
+
+
+def test_peak_memory_sees_what_is_gone_again_at_the_end():
+    def hold_100_mb():
+        torch.ones(25_000_000)
+        time.sleep(0.05)
+
+    def hold_and_sleep():
+        held = torch.ones(25_000_000)
+        time.sleep(0.1)
+        return held.sum()
+
+    hold_100_mb()
+    before, highest = peak_memory(hold_and_sleep)
+    assert 90 < highest - before < 130
+
+
+def test_captum_makes_the_same_pictures(model, images):
+    """Otherwise the two would not be compared for the same work."""
+    net = DeconvNet(model.features)
+    ours = net.project(net.record(images), "pool2")
+    theirs = torch.stack(projection.captum(model, model.features.pool2, images, range(16)), dim=1)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_large_network_is_measured():
+    measures = list(projection.vgg16(maps=16, side=32))
+    assert [measure.unit for measure in measures] == ["×", "×", "MB"]
+    assert all(min(measure.values) > 0 for measure in measures)
+
+
+def test_training_is_measured_against_the_usual_loop_until_that_is_there(monkeypatch, test_set):
+    """A usual loop that needs seven epochs, and five trainings of which the last does not get there."""
+    few = tuple(part[:64] for part in test_set)
+    monkeypatch.setattr(training, "load_mnist", lambda split: few)
+    monkeypatch.setattr(training, "fit", lambda model, images, labels, seed: time.sleep(0.01))
+    reached = iter([0.99, 0.992, 0.9915, 0.999, 0.989])
+    monkeypatch.setattr(training, "accuracy", lambda *_: next(reached))
+
+    def usual_loop(seed, test):
+        for epoch in count(1):
+            time.sleep(0.02)
+            yield 0.983 + epoch / 1000
+
+    monkeypatch.setattr(training, "usual_loop", usual_loop)
+    gain, seconds, misread = training.training()
+    assert gain.name == "training to 99.0 %, against the usual loop (7 epochs)"
+    assert min(gain.values[:4]) > 5 and gain.values[4] == 0
+    assert len(seconds.values) == 5 and min(seconds.values) >= 0.01
+    assert misread.values == [pytest.approx(0.77)] and misread.met
+
+
+def test_the_usual_loop_learns(monkeypatch, test_set):
+    few = torch.utils.data.TensorDataset(*(part[:640] for part in test_set))
+    monkeypatch.setattr(training, "MNIST", lambda *args, **kwargs: few)
+    epochs = training.usual_loop(0, tuple(part[:640] for part in test_set))
+    accuracies = [next(epochs) for _ in range(8)]
+    assert accuracies[0] < 0.7 < accuracies[-1]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(27.31, "×", "27.3×"), (234.6, "×", "235×"), (0.8136, "%", "0.81 %"), (0.934, "ms", "0.934 ms"), (5, "s", "5 s")],
+)
+def test_numbers_are_given_to_three_digits(value, unit, text):
+    assert charts.number(value, unit) == text
+
+
+def test_the_chart_names_each_target_and_what_was_measured():
+    figure = charts.targets(MEASURES, "two threads")
+    axes = figure.axes[0]
+    assert figure.get_suptitle() == "2 of 3 targets are met, with two threads"
+    labels = [label.get_text().replace("\n", " ") for label in axes.get_yticklabels()]
+    assert labels == ["twice as fast as asked for", "missed, with a comma", "costs nothing"]
+    assert [text.get_text() for text in axes.texts] == [
+        "60×\nat least 30×",
+        "1.5 ms\nat most 1 ms",
+        "-0.01 s\nat most 1 s",
+    ]
+    ends = [bar.get_x() + bar.get_width() for bar in axes.patches]
+    assert ends == [pytest.approx(2), pytest.approx(2 / 3), charts.FARTHEST]
+    assert [bool(bar.get_hatch()) for bar in axes.patches] == [False, True, False]
+    assert charts.png(figure).startswith(b"\x89PNG") and not plt.get_fignums()
+
+
+def test_the_straight_line_goes_through_the_last_point():
+    figure = charts.straight_lines(
+        [Growth("images", "of a kind", [1, 10, 100], [0.002, 0.01, 0.05])] * 2, "two threads"
+    )
+    straight, measured = figure.axes[0].lines
+    assert list(measured.get_ydata()) == pytest.approx([2, 10, 50])
+    assert list(straight.get_ydata()) == pytest.approx([0.5, 5, 50])
+    plt.close(figure)
