@@ -1,19 +1,19 @@
 """MNIST as tensors.
 
-The four official files lie in `data/MNIST/raw`. torchvision verifies, unpacks and reads them, and downloads those that
-are missing.
+The four official files lie in `data/MNIST/raw`. torchvision verifies and unpacks them, and downloads those that are
+missing. It is imported only then, as that takes as long as the import of torch.
 """
 
+import hashlib
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.datasets import MNIST
-from torchvision.datasets.utils import check_integrity
 
 from helpers.checks import kind_of
 
@@ -26,6 +26,7 @@ _UNPACKED_MD5 = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
+_PREFIXES = {"train": "train", "test": "t10k"}
 
 
 def load_mnist(split: str, root: Path = DATA) -> tuple[Tensor, Tensor]:
@@ -45,13 +46,14 @@ def load_mnist(split: str, root: Path = DATA) -> tuple[Tensor, Tensor]:
 
     Source: LeCun, Bottou, Bengio & Haffner (1998), "Gradient-based learning applied to document recognition".
     """
-    if split not in ("train", "test"):
+    if split not in tuple(_PREFIXES):
         raise ValueError(f"split is {split!r}; it must be 'train' or 'test'")
     raw = Path(root) / "MNIST" / "raw"
-    if not all(check_integrity(raw / name, md5) for name, md5 in _UNPACKED_MD5.items()):
+    wanted = {name: md5 for name, md5 in _UNPACKED_MD5.items() if name.startswith(_PREFIXES[split])}
+    if not all(_is_whole(raw / name, md5) for name, md5 in wanted.items()):
         _unpack(raw)
-    mnist = MNIST(root, train=split == "train")
-    return mnist.data[:, None].float().div_(255), mnist.targets
+    images, labels = (_read_idx(raw / name) for name in wanted)
+    return images[:, None].float().div_(255), labels.long()
 
 
 def as_mnist(drawing: Tensor) -> Tensor:
@@ -95,12 +97,30 @@ def as_mnist(drawing: Tensor) -> Tensor:
     return image
 
 
+def _is_whole(path: Path, md5: str) -> bool:
+    """Whether there is a file at `path`, and its checksum is `md5`."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest() == md5
+
+
+def _read_idx(path: Path) -> Tensor:
+    """An IDX file of bytes, uint8: its header says how many dimensions there are, and how long each is."""
+    content = bytearray(path.read_bytes())
+    dimensions = content[3]
+    shape = np.frombuffer(content, ">i4", dimensions, offset=4)
+    return torch.frombuffer(content, dtype=torch.uint8, offset=4 * (1 + dimensions)).view(*shape.tolist())
+
+
 def _unpack(raw: Path) -> None:
     """Unpack the files of `raw` beside themselves, downloading those that are missing or damaged.
 
     torchvision unpacks in place and later trusts whatever stands there. So it works in a scratch folder, and what it
     has finished is moved here: a reader that comes in between, or after a crash, meets no half-written file.
     """
+    from torchvision.datasets import MNIST
+
     try:
         raw.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(dir=raw, prefix=".unpacking-")
@@ -114,7 +134,7 @@ def _unpack(raw: Path) -> None:
         scratch_raw.mkdir(parents=True)
         faults = []
         for name, md5 in MNIST.resources:
-            if check_integrity(raw / name, md5):
+            if _is_whole(raw / name, md5):
                 shutil.copyfile(raw / name, scratch_raw / name)
             else:
                 faults.append(f"{raw / name} is {'damaged' if (raw / name).exists() else 'missing'}")
@@ -128,5 +148,5 @@ def _unpack(raw: Path) -> None:
                 "`git checkout -- data/MNIST/raw`, or connect to the internet and try again"
             ) from error
         for name, md5 in (_UNPACKED_MD5 | dict(MNIST.resources)).items():
-            if not check_integrity(raw / name, md5):
+            if not _is_whole(raw / name, md5):
                 os.replace(scratch_raw / name, raw / name)

@@ -26,7 +26,7 @@ def fit(
     *,
     epochs: int = 3,
     batch_size: int = 128,
-    max_lr: float = 1e-2,
+    max_lr: float = 1.5e-2,
     weight_decay: float = 0.1,
     seed: int = 0,
     test: tuple[Tensor, Tensor] | None = None,

@@ -47,16 +47,11 @@ def test_ratios_say_how_many_times_less_time_ours_takes():
 
 def test_peak_memory_sees_what_is_gone_again_at_the_end():
     def hold_100_mb():
-        torch.ones(25_000_000)
-        time.sleep(0.05)
-
-    def hold_and_sleep():
         held = torch.ones(25_000_000)
         time.sleep(0.1)
         return held.sum()
 
-    hold_100_mb()
-    before, highest = peak_memory(hold_and_sleep)
+    before, highest = peak_memory(hold_100_mb)
     assert 90 < highest - before < 130
 
 
@@ -129,9 +124,8 @@ def test_the_chart_names_each_target_and_what_was_measured():
 
 
 def test_the_straight_line_goes_through_the_last_point():
-    figure = charts.straight_lines(
-        [Growth("images", "of a kind", [1, 10, 100], [0.002, 0.01, 0.05])] * 2, "two threads"
-    )
+    growth = Growth("images", "of a kind", [1, 10, 100], [0.002, 0.01, 0.05])
+    figure = charts.straight_lines([growth] * 2, "two threads")
     straight, measured = figure.axes[0].lines
     assert list(measured.get_ydata()) == pytest.approx([2, 10, 50])
     assert list(straight.get_ydata()) == pytest.approx([0.5, 5, 50])
