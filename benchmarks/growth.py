@@ -37,11 +37,11 @@ def growth() -> Iterator[Growth]:
 
     torch.manual_seed(0)
     vgg16 = DeconvNet(torchvision.models.vgg16(weights=None).features.eval())
-    trace = vgg16.record(torch.rand(1, 3, 64, 64))
+    trace = vgg16.record(torch.rand(1, 3, 32, 32))
     last = list(vgg16.layers)[-1]
     yield _measure(
         "maps",
-        "of VGG-16's last layer, one image, 64×64",
+        "of VGG-16's last layer, one image, 32×32",
         [1, 2, 8, 32, 128, 512],
         lambda count: vgg16.project(trace, last, range(count)),
     )

@@ -57,7 +57,7 @@ def project_the_trace_of_another_network():
     other.project(one.record(torch.rand(1, 1, 8, 8)), "0")
 
 
-NAN, INFINITY = (torch.full((1, 1, 8, 8), float(value)) for value in ("nan", "-inf"))
+NAN, PLUS, MINUS = (torch.zeros(1, 1, 8, 8).index_fill(2, torch.tensor(3), float(v)) for v in ("nan", "inf", "-inf"))
 
 
 # what goes wrong: (how, the error, a piece of its message)
@@ -120,7 +120,8 @@ DECONVNET = {
     ),
     "colour": (record(torch.zeros(1, 3, 8, 8)), ValueError, "images have 3 channels; this chain takes 1"),
     "not a number": (record(NAN), ValueError, "NaN or infinity"),
-    "infinity": (record(INFINITY), ValueError, "NaN or infinity"),
+    "infinity": (record(PLUS), ValueError, "NaN or infinity"),
+    "minus infinity": (record(MINUS), ValueError, "NaN or infinity"),
     "unknown layer": (project("pool3"), ValueError, "layer 'pool3' is not in this network; it has 0, 1"),
     "another network": (
         project_the_trace_of_another_network,

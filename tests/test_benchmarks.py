@@ -1,14 +1,14 @@
 """The benchmarks measure what they say, and compare like with like. How fast anything is, is not judged here."""
 
+import json
+import subprocess
 import time
-from itertools import count
 
 import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from benchmarks import charts, projection, training
-from benchmarks.growth import Growth
+from benchmarks import charts, growth, projection, start, training
 from benchmarks.measures import Measure, in_turn, peak_memory, ratios
 from helpers.deconvnet import DeconvNet
 
@@ -63,31 +63,74 @@ def test_captum_makes_the_same_pictures(model, images):
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_a_large_network_is_measured():
+@pytest.fixture
+def one_round(monkeypatch):
+    monkeypatch.setattr(projection, "in_turn", lambda rounds, *functions: in_turn(1, *functions))
+
+
+def test_lenet5_is_measured(monkeypatch, one_round, test_set):
+    monkeypatch.setattr(projection, "load_mnist", lambda split: tuple(part[:300] for part in test_set))
+    measures = [*projection.one_image(), *projection.test_set()]
+    assert [measure.unit for measure in measures] == ["×", "ms", "×", "×", "s", "MB", "×"]
+    assert all(min(measure.values) >= 0 for measure in measures)
+
+
+def test_growth_is_measured(monkeypatch, test_set):
+    measure = growth._measure
+
+    def first_two(what, where, counts, project):
+        return measure(what, where, counts[:2], project)
+
+    monkeypatch.setattr(growth, "load_mnist", lambda split: tuple(part[:20] for part in test_set))
+    monkeypatch.setattr(growth, "_measure", first_two)
+    growths = list(growth.growth())
+    assert [one.what for one in growths] == ["images", "maps", "pixels"]
+    assert all(len(one.counts) == len(one.seconds) == 2 and min(one.seconds) > 0 for one in growths)
+
+
+def test_the_first_picture_is_drawn_in_a_fresh_process():
+    start._python("-c", start.FIRST_PICTURE)
+    with pytest.raises(subprocess.CalledProcessError):
+        start._python("-c", start.FIRST_PICTURE + "raise SystemExit(1)")
+
+
+def test_a_large_network_is_measured(one_round):
     measures = list(projection.vgg16(maps=16, side=32))
     assert [measure.unit for measure in measures] == ["×", "×", "MB"]
     assert all(min(measure.values) > 0 for measure in measures)
 
 
-def test_training_is_measured_against_the_usual_loop_until_that_is_there(monkeypatch, test_set):
-    """A usual loop that needs seven epochs, and five trainings of which the last does not get there."""
-    few = tuple(part[:64] for part in test_set)
-    monkeypatch.setattr(training, "load_mnist", lambda split: few)
-    monkeypatch.setattr(training, "fit", lambda model, images, labels, seed: time.sleep(0.01))
+def test_training_is_measured_against_the_usual_loop(monkeypatch, test_set, tmp_path):
+    """Five trainings, the last of which does not get there; the usual loop needs other numbers of epochs for each."""
+    (tmp_path / "usual_loop.json").write_text('{"seeds": [1, 2, 3, 4, 5], "epochs": [7, 4, 12, 5, 6]}')
+    monkeypatch.setattr(training, "COUNTED", tmp_path / "usual_loop.json")
+    monkeypatch.setattr(training, "load_mnist", lambda split: tuple(part[:64] for part in test_set))
+    monkeypatch.setattr(training, "fit", lambda model, images, labels, seed: time.sleep(0.02))
     reached = iter([0.99, 0.992, 0.9915, 0.999, 0.989])
     monkeypatch.setattr(training, "accuracy", lambda *_: next(reached))
 
     def usual_loop(seed, test):
-        for epoch in count(1):
-            time.sleep(0.02)
-            yield 0.983 + epoch / 1000
+        while True:
+            time.sleep(0.1)
+            yield 0.98
 
     monkeypatch.setattr(training, "usual_loop", usual_loop)
-    gain, seconds, misread = training.training()
-    assert gain.name == "training to 99.0 %, against the usual loop (7 epochs)"
-    assert min(gain.values[:4]) > 5 and gain.values[4] == 0
-    assert len(seconds.values) == 5 and min(seconds.values) >= 0.01
+    gains, an_epoch, schedule, misread = training.training()
+    assert len(an_epoch.values) == 3 and len(schedule.values) == 5
+    wanted = [epochs * an_epoch.median / ours for epochs, ours in zip([7, 4, 12, 5], schedule.values, strict=False)]
+    assert gains.values == [*map(pytest.approx, wanted), 0]
     assert misread.values == [pytest.approx(0.77)] and misread.met
+
+
+def test_epochs_are_counted_until_the_accuracy_is_reached(monkeypatch):
+    monkeypatch.setattr(training, "usual_loop", lambda seed, test: iter([0.97, 0.9899, 0.99, 0.98, 0.995]))
+    assert training.epochs_needed(1, test=None) == 3
+
+
+def test_the_counted_epochs_are_those_of_the_seeds():
+    counted = json.loads(training.COUNTED.read_text(encoding="utf-8"))
+    assert counted["seeds"] == list(training.SEEDS)
+    assert len(counted["epochs"]) == len(training.SEEDS) and min(counted["epochs"]) >= 1
 
 
 def test_the_usual_loop_learns(monkeypatch, test_set):
@@ -124,8 +167,8 @@ def test_the_chart_names_each_target_and_what_was_measured():
 
 
 def test_the_straight_line_goes_through_the_last_point():
-    growth = Growth("images", "of a kind", [1, 10, 100], [0.002, 0.01, 0.05])
-    figure = charts.straight_lines([growth] * 2, "two threads")
+    images = growth.Growth("images", "of a kind", [1, 10, 100], [0.002, 0.01, 0.05])
+    figure = charts.straight_lines([images] * 2, "two threads")
     straight, measured = figure.axes[0].lines
     assert list(measured.get_ydata()) == pytest.approx([2, 10, 50])
     assert list(straight.get_ydata()) == pytest.approx([0.5, 5, 50])

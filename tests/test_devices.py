@@ -10,6 +10,7 @@ from reference import by_walk, relative_difference
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from helpers import deconvnet
 from helpers.deconvnet import RULES, DeconvNet
@@ -34,7 +35,9 @@ class Moves(TorchDispatchMode):
         if operation is torch.ops.aten._local_scalar_dense.default:
             self.noted.append(str(operation))
         result = operation(*args, **(kwargs or {}))
-        if len({thing.device.type for thing in (*args, result) if isinstance(thing, torch.Tensor)}) > 1:
+        # Indices come in a list.
+        things = tree_leaves((args, kwargs, result))
+        if len({thing.device.type for thing in things if isinstance(thing, torch.Tensor)}) > 1:
             self.noted.append(str(operation))
         return result
 

@@ -41,12 +41,19 @@ def test_a_finished_stream_goes_on_with_nothing(net, images):
     assert list(net.stream(images, start=20)) == []
 
 
-def test_one_trace_is_in_memory_at_a_time(net, images):
-    traces = []
-    for _, trace in net.stream(images, 5):
+def test_the_stream_itself_keeps_no_trace(net, images, monkeypatch):
+    """When it records the next one, those before are gone, if its caller has let them go."""
+    traces, record = [], net.record
+
+    def noting(images):
         gc.collect()
         assert [known() for known in traces] == [None] * len(traces)
+        trace = record(images)
         traces.append(weakref.ref(trace))
+        return trace
+
+    monkeypatch.setattr(net, "record", noting)
+    for _, trace in net.stream(images, 5):
         del trace
     assert len(traces) == 4
 
