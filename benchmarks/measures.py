@@ -70,7 +70,7 @@ def peak_memory(function: Callable[[], object]) -> tuple[float, float]:
 
     def watch() -> None:
         nonlocal highest
-        while not done.wait(0.002):
+        while not done.wait(0.01):
             highest = max(highest, process.memory_info().rss)
 
     watcher = threading.Thread(target=watch)

@@ -95,7 +95,7 @@ def test_the_first_picture_is_drawn_in_a_fresh_process():
 
 
 def test_a_large_network_is_measured(one_round):
-    measures = list(projection.vgg16(maps=16, side=32))
+    measures = list(projection.vgg16(maps=32, side=32))
     assert [measure.unit for measure in measures] == ["×", "×", "MB"]
     assert all(min(measure.values) > 0 for measure in measures)
 
