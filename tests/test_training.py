@@ -109,7 +109,9 @@ def test_nothing_is_learnt_from_the_test_images():
     assert weights(with_test).equal(weights(without))
 
 
-def test_the_learning_rate_peaks_at_max_lr_after_three_tenths(monkeypatch):
+@pytest.fixture
+def rates(monkeypatch):
+    """The learning rate of each step."""
     rates = []
     step = torch.optim.AdamW.step
 
@@ -118,6 +120,10 @@ def test_the_learning_rate_peaks_at_max_lr_after_three_tenths(monkeypatch):
         return step(optimizer, *args, **kwargs)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", noted)
+    return rates
+
+
+def test_the_learning_rate_peaks_at_max_lr_after_three_tenths(rates):
     fit(small_model(), *left_or_right(80), epochs=10, batch_size=8, max_lr=0.02)
     assert len(rates) == 100
     assert max(rates) == pytest.approx(0.02) and rates.index(max(rates)) == 29
@@ -125,16 +131,8 @@ def test_the_learning_rate_peaks_at_max_lr_after_three_tenths(monkeypatch):
 
 
 @pytest.mark.parametrize("weight_decay", [0, 0.1, 2.0])
-def test_weights_decay_by_a_share_of_the_learning_rate(weight_decay, monkeypatch):
+def test_weights_decay_by_a_share_of_the_learning_rate(weight_decay, rates):
     """Where images are all paper, the weights have no gradient, and nothing else moves them."""
-    rates = []
-    step = torch.optim.AdamW.step
-
-    def noted(optimizer, *args, **kwargs):
-        rates.append(optimizer.param_groups[0]["lr"])
-        return step(optimizer, *args, **kwargs)
-
-    monkeypatch.setattr(torch.optim.AdamW, "step", noted)
     model = small_model().double()
     before = model[1].weight.detach().clone()
     images, labels = left_or_right(16)
