@@ -21,7 +21,7 @@ help:
 	@echo "make test-assignment  grade a class of made students with nbgrader"
 	@echo "make bench   measure how fast all this is, and against what"
 	@echo "make accept  execute the notebooks and keep their new outputs and figures"
-	@echo "make mutation  change the helpers in hundreds of small ways, and see that the tests notice (a quarter of an hour)"
+	@echo "make mutation  change the helpers in hundreds of small ways, and see that the tests notice (half an hour)"
 
 run: $(READY)
 	@$(BIN)/python notebooks/run.py

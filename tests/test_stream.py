@@ -70,7 +70,12 @@ def test_a_bar_shows_how_far_it_is(net, images, capsys):
     for _ in net.stream(images, 5, start=10):
         pass
     shown = capsys.readouterr()
-    assert "50%" in shown.out and "20/20" in shown.out and not shown.err
+    assert "images:  50%" in shown.out and "20/20" in shown.out and "image/s]" in shown.out and not shown.err
+
+
+def test_250_images_are_a_batch_if_nothing_else_is_said(net):
+    parts = [part for part, _ in net.stream(torch.zeros(251, 1, 28, 28))]
+    assert parts == [slice(0, 250), slice(250, 251)]
 
 
 def test_what_came_before_a_bad_image_is_not_lost(net, images):
