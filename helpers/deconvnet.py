@@ -213,7 +213,7 @@ class DeconvNet:
         return Trace(self.features, images, activations, switches)
 
     def stream(self, images: Tensor, batch_size: int = 250, start: int = 0) -> Iterator[tuple[slice, Trace]]:
-        """`record` a whole dataset, batch after batch, with a progress bar: only one trace is in memory at a time.
+        """`record` a whole dataset, batch after batch, with a progress bar; no trace is kept.
 
             for part, trace in net.stream(images):
                 ink[part] = net.project(trace, "pool2").clamp(min=0).sum(dim=(2, 3, 4))
