@@ -1,6 +1,5 @@
 """The results as pictures."""
 
-import io
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -9,9 +8,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from benchmarks.growth import Growth
 from benchmarks.measures import Measure
+from helpers import pictures
+from helpers.plotting import STYLE, WIDTH
 
-WIDTH, DPI = 9.0, 150
-STYLE = {"font.size": 9, "axes.titlesize": 9, "figure.titlesize": 12, "figure.dpi": DPI}
 # Farther than this no bar is drawn.
 FARTHEST = 10
 
@@ -95,7 +94,6 @@ def asked_for(measure: Measure) -> str:
 
 def png(figure: Figure) -> bytes:
     """`figure` as a PNG file; it is closed."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi="figure")
+    content = pictures.png(figure)
     plt.close(figure)
-    return content.getvalue()
+    return content

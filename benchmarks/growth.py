@@ -9,7 +9,7 @@ import torch.nn.functional as F
 import torchvision
 
 from benchmarks.measures import seconds
-from benchmarks.projection import POOLS
+from benchmarks.projection import all_maps
 from helpers.data import load_mnist
 from helpers.deconvnet import DeconvNet
 from helpers.lenet5 import load_lenet5
@@ -30,8 +30,7 @@ def growth() -> Iterator[Growth]:
 
     def many_images(count: int) -> None:
         for _, trace in lenet5.stream(images[:count]):
-            for pool in POOLS:
-                lenet5.project(trace, pool)
+            all_maps(lenet5, trace)
 
     yield _measure("images", "28×28, LeNet-5's 22 maps of each", [1, 10, 100, 1000, 10000], many_images)
 
@@ -49,9 +48,7 @@ def growth() -> Iterator[Growth]:
     larger = {side**2: F.interpolate(images[:1], size=(side, side), mode="bilinear") for side in (28, 56, 112, 224)}
 
     def large_images(pixels: int) -> None:
-        trace = lenet5.record(larger[pixels])
-        for pool in POOLS:
-            lenet5.project(trace, pool)
+        all_maps(lenet5, lenet5.record(larger[pixels]))
 
     yield _measure("pixels", "28×28 to 224×224, LeNet-5's 22 maps", list(larger), large_images)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from benchmarks.measures import Measure, in_turn, peak_memory, ratios
 from helpers.data import load_mnist
-from helpers.deconvnet import DeconvNet
+from helpers.deconvnet import DeconvNet, Trace
 from helpers.lenet5 import load_lenet5
 
 POOLS = ("pool1", "pool2")
@@ -34,14 +34,18 @@ def lenet5_by_captum(model: nn.Module, images: Tensor) -> None:
     captum(model, model.features.pool2, images, range(16))
 
 
+def all_maps(net: DeconvNet, trace: Trace) -> None:
+    """LeNet-5's 22 maps."""
+    for pool in POOLS:
+        net.project(trace, pool)
+
+
 def one_image() -> Iterator[Measure]:
     model, image = load_lenet5(), load_mnist("test")[0][:1]
     net = DeconvNet(model.features)
 
     def ours() -> None:
-        trace = net.record(image)
-        for pool in POOLS:
-            net.project(trace, pool)
+        all_maps(net, net.record(image))
 
     def ours_twenty_times() -> None:
         for _ in range(20):
@@ -62,8 +66,7 @@ def test_set() -> Iterator[Measure]:
 
     def ours() -> None:
         for _, trace in net.stream(images):
-            for pool in POOLS:
-                net.project(trace, pool)
+            all_maps(net, trace)
 
     def one_by_one() -> None:
         for image in images[:100].split(1):

@@ -267,14 +267,14 @@ class DeconvNet:
         """
         self._check_walk(trace, layer)
         activation = trace.activations[layer]
-        # Where all maps are wanted, a slice takes them without a copy.
-        wanted = slice(None) if channels is None else _numbers(activation, channels)
+        wanted = _numbers(activation, channels)
         maps = _chosen(activation, wanted, select)
         pixels = maps.new_empty(*maps.shape[:2], *trace.images.shape[1:])
+        way_down = self._way_down(trace, layer)
         with torch.no_grad():
             for images, chosen in _portions(trace, *maps.shape[:2]):
                 numbers = chosen if channels is None else wanted[chosen]
-                pixels[images, chosen] = self._project(maps[images, chosen], trace, layer, images, numbers)
+                pixels[images, chosen] = self._project(maps[images, chosen], trace, way_down, images, numbers)
         return pixels
 
     def walk(
@@ -299,13 +299,20 @@ class DeconvNet:
                 signal = self._step_back(name, signal, _recorded(trace, name)[:, None], size)
             yield name, signal
 
-    def _project(self, maps: Tensor, trace: Trace, layer: str, images: slice, channels: slice | Tensor) -> Tensor:
+    def _project(
+        self,
+        maps: Tensor,
+        trace: Trace,
+        way_down: Sequence[tuple[str, Sequence[int]]],
+        images: slice,
+        channels: slice | Tensor,
+    ) -> Tensor:
         """`project` of some images and channels, whose `maps` are `(N, K, h, w)`: `(N, K, C, H, W)`.
 
         Down to the first convolution each map is the only one of its layer that is not zero, and goes alone.
         """
         signal, alone = maps[:, :, None], True
-        for name, size in self._way_down(trace, layer):
+        for name, size in way_down:
             conv = self.layers[name]
             if alone and isinstance(conv, nn.Conv2d):
                 alone = False
@@ -320,7 +327,8 @@ class DeconvNet:
 
     def _way_down(self, trace: Trace, layer: str) -> list[tuple[str, Sequence[int]]]:
         """The layers from `layer` down to the first, each with the size `(H, W)` of what it was applied to."""
-        names = list(self.layers)[: list(self.layers).index(layer) + 1]
+        names = list(self.layers)
+        names = names[: names.index(layer) + 1]
         below = [trace.images, *(trace.activations[name] for name in names)]
         return [(name, signal.shape[2:]) for name, signal in zip(names, below, strict=False)][::-1]
 
@@ -395,8 +403,10 @@ def _recorded(trace: Trace, layer: str) -> Tensor:
     return trace.switches.get(layer, trace.activations[layer])
 
 
-def _numbers(activation: Tensor, channels: Sequence[int]) -> Tensor:
+def _numbers(activation: Tensor, channels: Sequence[int] | None) -> slice | Tensor:
     """`channels` of `activation` `(N, C, h, w)`, checked, and on its device: later steps then move nothing there."""
+    if channels is None:
+        return slice(None)  # takes all of them without a copy
     if (
         not isinstance(channels, Sequence)
         or isinstance(channels, str)
@@ -433,7 +443,7 @@ def _among_zeros(maps: Tensor, channels: slice | Tensor, count: int) -> Tensor:
 
 def _alone(activation: Tensor, channels: Sequence[int] | None, select: str) -> Tensor:
     """K copies of `activation` `(N, C, h, w)`, each with all but one channel set to zero: `(N, K, C, h, w)`."""
-    wanted = slice(None) if channels is None else _numbers(activation, channels)
+    wanted = _numbers(activation, channels)
     return _among_zeros(_chosen(activation, wanted, select), wanted, activation.shape[1])
 
 

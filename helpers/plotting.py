@@ -34,7 +34,7 @@ BLUE, GREY, YELLOW = "#0a2f8a", "#949494", "#ffee58"
 # An odd number of colours, so that one of them is the middle.
 SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, GREY, YELLOW], N=257)
 COLOURS = {"ink": plt.get_cmap("gray"), "signed": SIGNED, "activation": plt.get_cmap("inferno")}
-_STYLE = {"font.size": 9, "axes.titlesize": 9, "figure.titlesize": 12, "figure.dpi": DPI}
+STYLE = {"font.size": 9, "axes.titlesize": 9, "figure.titlesize": 12, "figure.dpi": DPI}
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def panels(
     if activations := [panel.pixels.flatten() for panel in drawn if panel.kind == "activation"]:
         norms["activation"] = Normalize(0, float(torch.cat(activations).max()) or 1.0)
         bars.append(("activation", "activation", "neither"))
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         cell = (WIDTH - 0.7 * len(bars) - (0.9 if row_labels else 0)) / columns
         text = max(0.05, 0.19 * max(len(panel.label.splitlines()) for panel in drawn))
         height = len(rows) * (cell + text) + 0.25 * (title.count("\n") + 1) + 0.2
@@ -211,7 +211,7 @@ def number_tables(
     columns = sum(values.shape[1] + gap for _, values in tables) - gap
     rows = max(values.shape[0] for _, values in tables)
     cell = min(0.42, WIDTH / (columns + 1))
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(WIDTH, (rows + 1) * cell + 0.4), layout="constrained")
         figure.suptitle(title)
         axes.set_axis_off()
@@ -245,7 +245,7 @@ def architecture(stages: Sequence[tuple[str, Sequence[int]]], title: str) -> Fig
         shapes = [tuple(shape) for _, shape in stages]
         raise ValueError(f"the stages have the shapes {shapes}; architecture needs (C, H, W) or (n,), and one at least")
     box = {"edgecolor": "black", "linewidth": 0.8}
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(WIDTH, 2.7), layout="constrained")
         figure.suptitle(title)
         axes.set_axis_off()
@@ -284,7 +284,7 @@ def learning_curves(losses: Sequence[float], accuracies: Sequence[float], title:
             "(as many as window), and one accuracy"
         )
     _check_values(torch.tensor([*losses, *accuracies]), "losses or accuracies")
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3), layout="constrained")
         figure.suptitle(title)
         smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
@@ -310,7 +310,7 @@ def confusion_matrix(counts: Tensor, title: str) -> Figure:
     if counts.dim() != 2 or counts.shape[0] != counts.shape[1] or counts.numel() == 0:
         raise ValueError(f"counts have the shape {tuple(counts.shape)}; confusion_matrix needs (n, n)")
     mistakes = counts.clone().fill_diagonal_(0)
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
         figure.suptitle(title)
         axes.imshow(mistakes.numpy(), cmap="Greys", vmin=0, vmax=2 * max(1, int(mistakes.max())))

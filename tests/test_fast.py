@@ -21,6 +21,7 @@ GEOMETRIES = [
     ((2, 5), (1, 3), (6, 11)),
     ((7, 3), (6, 1), (8, 1)),
 ]
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
@@ -31,7 +32,7 @@ def test_blocks_of_pixels_equal_the_transposed_convolution(channels, kernel, pad
     signal, weight = torch.randn(2, 3, *size, dtype=dtype), torch.randn(3, channels, *kernel, dtype=dtype)
     ours = fast.to_few_channels(signal, weight, padding)
     theirs = F.conv_transpose2d(signal, weight, padding=padding)
-    assert relative_difference(ours, theirs) < {torch.float64: 1e-12, torch.float32: 1e-5}[dtype]
+    assert relative_difference(ours, theirs) < TOLERANCE[dtype]
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
@@ -44,7 +45,7 @@ def test_single_channels_equal_the_transposed_convolution_of_each_among_zeros(ch
     theirs = torch.stack(
         [F.conv_transpose2d(signal * torch.eye(3)[k].view(3, 1, 1), weight, padding=padding) for k in range(3)], dim=1
     )
-    assert relative_difference(ours, theirs.to(dtype)) < {torch.float64: 1e-12, torch.float32: 1e-5}[dtype]
+    assert relative_difference(ours, theirs.to(dtype)) < TOLERANCE[dtype]
 
 
 @pytest.mark.parametrize(

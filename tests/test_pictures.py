@@ -101,7 +101,7 @@ def one_of_each(grid):
 )
 def test_other_fonts_and_smoothing_are_forgiven(style, monkeypatch, one_of_each):
     figures, before = one_of_each
-    monkeypatch.setattr(plotting, "_STYLE", plotting._STYLE | style)
+    monkeypatch.setattr(plotting, "STYLE", plotting.STYLE | style)
     with plt.rc_context(style):
         after = {name: picture(draw()) for name, draw in figures.items()}
     assert before != after
