@@ -1,4 +1,4 @@
-# make run · make test · make lab · make bench · make assignment: each sets up what it needs by itself. `make` alone lists them.
+# make run · make further · make test · make lab · make bench · make assignment: each sets up what it needs by itself. `make` alone lists them.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,21 +10,25 @@ READY := .venv/.ready
 # Threads that wait for each other by spinning train up to twenty times slower when another program wants the cores too.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help run lab test test-browser test-assignment assignment bench accept mutation
+.PHONY: help run further lab test test-browser test-assignment assignment bench accept mutation
 
 help:
 	@echo "make run     execute the four notebooks and draw figures/"
+	@echo "make further  execute the four that go further: notebooks/going_further"
 	@echo "make lab     open JupyterLab on the notebooks"
 	@echo "make test    run the unit tests, and the notebooks as tests"
 	@echo "make test-browser  move every slider in JupyterLab, in Chromium, and time them"
 	@echo "make assignment  build what students get: build/inside_lenet5.zip"
 	@echo "make test-assignment  grade a class of made students with nbgrader"
 	@echo "make bench   measure how fast all this is, and against what"
-	@echo "make accept  execute the notebooks and keep their new outputs and figures"
+	@echo "make accept  execute all notebooks and keep their new outputs and figures"
 	@echo "make mutation  change the helpers in hundreds of small ways, and see that the tests notice (half an hour)"
 
 run: $(READY)
 	@$(BIN)/python notebooks/run.py
+
+further: $(READY)
+	@$(BIN)/python notebooks/run.py notebooks/going_further/*.ipynb
 
 lab: $(READY)
 	$(BIN)/python -m jupyterlab --notebook-dir=. --ServerApp.kernel_websocket_connection_class=helpers.server.PromptConnection notebooks/01_build_and_train_lenet5.ipynb
@@ -54,7 +58,7 @@ bench: $(READY)
 	@env -u OMP_WAIT_POLICY $(BIN)/python -m benchmarks
 
 accept: $(READY)
-	@$(BIN)/python notebooks/run.py --in-place
+	@$(BIN)/python notebooks/run.py --in-place notebooks/*.ipynb notebooks/going_further/*.ipynb
 
 # One thread: mutmut forks a process that has used torch, and its threads do not come along.
 mutation: $(READY)

@@ -6,7 +6,7 @@ All signed panels of a figure share one symmetric scale, and all activations one
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,6 +34,7 @@ BLUE, GREY, YELLOW = "#0a2f8a", "#949494", "#ffee58"
 # An odd number of colours, so that one of them is the middle.
 SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, GREY, YELLOW], N=257)
 COLOURS = {"ink": plt.get_cmap("gray"), "signed": SIGNED, "activation": plt.get_cmap("inferno")}
+UNITS = {"signed": "value (grey is 0)", "activation": "activation"}
 STYLE = {"font.size": 9, "axes.titlesize": 9, "figure.titlesize": 12, "figure.dpi": DPI}
 
 
@@ -71,6 +72,7 @@ def panels(
     *,
     row_labels: Sequence[str] = (),
     limit: float | None = None,
+    units: Mapping[str, str] = UNITS,
 ) -> Figure:
     """Rows of small pictures, with one scale for each kind of value in them.
 
@@ -80,12 +82,13 @@ def panels(
         row_labels: what stands to the left of each row.
         limit: the end of the signed scale. Without it, 99.5 % of all signed pixels lie within; the pointed ends of the
             colour bar say that a few lie beyond.
+        units: what stands at the colour bar of the signed panels and of the activations, for what is called otherwise.
 
     Raises:
         TypeError: a row is no sequence of panels, or the pixels of one are no tensor of numbers.
         ValueError: they are not `(H, W)` or not finite, a panel is of an unknown kind, is an activation below zero, or
-            has dots that are not `(2, K)` within it; there is no panel, there are not as many row labels as rows, or
-            the limit is not positive.
+            has dots that are not `(2, K)` within it; there is no panel, there are not as many row labels as rows, the
+            limit is not positive, or a unit is for a kind without a colour bar.
     """
     if any(isinstance(row, Panel) for row in rows):
         raise TypeError("a row is a Panel; panels needs rows of panels, such as [[one, other]]")
@@ -98,16 +101,19 @@ def panels(
         raise ValueError(f"{len(row_labels)} row labels for {len(rows)} rows; panels needs as many of each")
     if limit is not None and not 0 < limit < float("inf"):
         raise ValueError(f"limit is {limit}; it must be above zero and finite")
+    if unknown := units.keys() - UNITS.keys():
+        raise ValueError(f"units for {', '.join(sorted(unknown))}; only {' and '.join(UNITS)} have a colour bar")
+    units = {**UNITS, **units}
     columns = max(map(len, rows))
     norms, bars = {"ink": Normalize(0, 1)}, []
     if signed := [panel.pixels.flatten() for panel in drawn if panel.kind == "signed"]:
         values = torch.cat(signed)
         end = limit or signed_limit(values)
         norms["signed"] = Normalize(-end, end)
-        bars.append(("signed", "value (grey is 0)", "both" if float(values.abs().max()) > end else "neither"))
+        bars.append(("signed", units["signed"], "both" if float(values.abs().max()) > end else "neither"))
     if activations := [panel.pixels.flatten() for panel in drawn if panel.kind == "activation"]:
         norms["activation"] = Normalize(0, float(torch.cat(activations).max()) or 1.0)
-        bars.append(("activation", "activation", "neither"))
+        bars.append(("activation", units["activation"], "neither"))
     with plt.rc_context(STYLE):
         cell = (WIDTH - 0.7 * len(bars) - (0.9 if row_labels else 0)) / columns
         text = max(0.05, 0.19 * max(len(panel.label.splitlines()) for panel in drawn))

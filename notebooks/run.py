@@ -1,7 +1,8 @@
-"""Execute the notebooks in order, with a progress bar, and say which figures they drew.
+"""Execute notebooks in order, with a progress bar, and say which figures they keep.
 
-The executed copies go to build/notebooks/. With --in-place they take the place of the notebooks
-themselves, and the figures that they drew that of all files in figures/, once all have run.
+Without names these are the four numbered ones. The executed copies go to build/notebooks/. With
+--in-place they take the place of the notebooks themselves, and the figures that they drew that of
+their figures in figures/, once all have run.
 """
 
 import argparse
@@ -55,25 +56,27 @@ def main() -> None:
     parser.add_argument(
         "--in-place", action="store_true", help="replace the notebooks by their executed copies"
     )
-    in_place = parser.parse_args().in_place
+    parser.add_argument("notebooks", nargs="*", type=notebook, help="which, if not 01 to 04")
+    given = parser.parse_args()
     start = time.perf_counter()
-    paths = sorted(NOTEBOOKS.glob("0*.ipynb"))
-    target = NOTEBOOKS if in_place else BUILD
+    paths = given.notebooks or sorted(NOTEBOOKS.glob("0*.ipynb"))
+    target = NOTEBOOKS if given.in_place else BUILD
     with tempfile.TemporaryDirectory() as output:
-        if in_place:
+        if given.in_place:
             os.environ["INSIDE_LENET5_OUTPUT"] = output
         executed = {}
         for path in paths:
             try:
-                executed[target / path.name] = nbformat.writes(execute(path)) + "\n"
+                text = nbformat.writes(execute(path)) + "\n"
             except CellExecutionError as error:
                 sys.exit(f"\n{path.name} stopped at an error:\n\n{error}")
-        target.mkdir(parents=True, exist_ok=True)
+            executed[target / path.relative_to(NOTEBOOKS)] = text
         for path, text in executed.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, text.encode())
-        if in_place:
-            replace_figures(Path(output) / FIGURES.name)
-    figures = sorted(FIGURES.glob("*.png"))
+        if given.in_place:
+            replace_figures(Path(output) / FIGURES.name, paths)
+    figures = sorted(figure for path in paths for figure in figures_of(path))
     seconds = time.perf_counter() - start
     print(
         f"\n{len(paths)} notebooks executed in {seconds:.0f} s; the executed copies are in {target}"
@@ -83,14 +86,28 @@ def main() -> None:
         print(f"    {figure.name}")
 
 
-def replace_figures(drawn: Path) -> None:
-    """Put the files in `drawn` into figures/, and delete what the notebooks no longer draw."""
+def notebook(name: str) -> Path:
+    """The notebook at this path, which must be one of the project's."""
+    path = Path(name).resolve()
+    if not (path.is_file() and path.suffix == ".ipynb" and path.is_relative_to(NOTEBOOKS)):
+        raise argparse.ArgumentTypeError(f"{name} is no notebook in {NOTEBOOKS}")
+    return path
+
+
+def figures_of(path: Path) -> list[Path]:
+    """The files in figures/ that are of the notebook at `path`: 04_digit_5.png is of 04_grids."""
+    return list(FIGURES.glob(f"{path.name.partition('_')[0]}_*.png"))
+
+
+def replace_figures(drawn: Path, notebooks: list[Path]) -> None:
+    """Put the files in `drawn` into figures/; delete what these notebooks no longer draw there."""
     names = {path.name for path in drawn.glob("*.png")}
     for name in names:
         write_atomically(FIGURES / name, (drawn / name).read_bytes())
-    for path in FIGURES.glob("*.png"):
-        if path.name not in names:
-            path.unlink()
+    for path in notebooks:
+        for figure in figures_of(path):
+            if figure.name not in names:
+                figure.unlink()
 
 
 if __name__ == "__main__":

@@ -422,6 +422,11 @@ def draw(*cells, **options):
 PLOTTING = {
     "no panel": (draw(None), ValueError, "rows hold no panel; panels needs at least one"),
     "no row": (lambda: panels([], "title"), ValueError, "rows hold no panel"),
+    "a unit of ink": (
+        draw(Panel(SQUARE), units={"ink": "grey"}),
+        ValueError,
+        "units for ink; only signed and activation have a colour bar",
+    ),
     "an array": (draw(Panel(SQUARE.numpy())), TypeError, "pixels of the type ndarray: a tensor of numbers is needed"),
     "a batch": (
         draw(Panel(SQUARE[None])),

@@ -11,12 +11,12 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 from pictures import pictures_of
+from stored import NOTEBOOKS, code_cells
 
 from helpers.training import predict
 
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = sorted(path for path in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
-
+FURTHER = [path for path in NOTEBOOKS if path.parent.name == "going_further"]
 TEXTS = sorted(
     path
     for folder in (".", "assignment/student", "docs", "helpers", "data")
@@ -46,6 +46,10 @@ def test_the_four_notebooks_are_there():
     assert numbers == ["01_", "02_", "03_", "04_"]
 
 
+def test_the_four_that_go_further_are_there():
+    assert [path.name[:2] for path in FURTHER] == ["a_", "b_", "c_", "d_"]
+
+
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.relative_to(ROOT / "notebooks").as_posix())
 def path(request):
     return request.param
@@ -54,10 +58,6 @@ def path(request):
 @pytest.fixture
 def notebook(path):
     return nbformat.read(path, as_version=4)
-
-
-def code_cells(notebook):
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def markdown_cells(notebook):
@@ -255,6 +255,17 @@ def test_notebook_04_refuses_an_image_that_the_network_gets_wrong(test_set, mode
     exec(source, {})
     with pytest.raises(AssertionError):
         exec(source.replace(choice, f"{choice}indices[2] = {wrong}\n"), {})
+
+
+@pytest.mark.parametrize("path", FURTHER, ids=lambda path: path.stem)
+def test_those_that_go_further_ask_in_their_title_and_answer_in_their_last_section(path):
+    """In three sentences, the first paragraph below the heading."""
+    text = "\n".join(cell.source for cell in markdown_cells(nbformat.read(path, as_version=4)))
+    assert text.splitlines()[0].endswith("?")
+    heading, answer, *rest = text.rpartition("\n## ")[2].split("\n\n")
+    assert heading == "The answer, in three sentences"
+    assert len(re.findall(r"[.!?](?=\s|$)", answer)) == 3, answer
+    assert all(line.startswith("**Next:** ") for line in rest), rest
 
 
 def test_no_code_cell_is_longer_than_a_screen(notebook):

@@ -16,6 +16,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
 from pictures import differences, leave, pictures_of
 from PIL import Image
+from stored import NOTEBOOKS, code_cells
 
 from helpers import plotting
 from helpers.deconvnet import DeconvNet
@@ -24,7 +25,6 @@ from helpers.pictures import png
 from helpers.plotting import Panel, architecture, confusion_matrix, learning_curves, number_tables, panels, signed_limit
 
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
 FIGURES = sorted((ROOT / "figures").glob("*.png"))
 
 
@@ -378,10 +378,9 @@ def kept():
     """For each figure that a notebook keeps, the PNG files that the cell shows which names it."""
     found = {}
     for path in NOTEBOOKS:
-        for cell in nbformat.read(path, as_version=4).cells:
-            if cell.cell_type == "code":
-                for name in re.findall(r"\bname=\"([^\"]+)\"", cell.source):
-                    found.setdefault(name, []).extend(file for file, _ in pictures_of(cell.outputs))
+        for cell in code_cells(nbformat.read(path, as_version=4)):
+            for name in re.findall(r"\bname=\"([^\"]+)\"", cell.source):
+                found.setdefault(name, []).extend(file for file, _ in pictures_of(cell.outputs))
     return found
 
 

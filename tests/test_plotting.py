@@ -46,6 +46,13 @@ def test_all_signed_panels_share_one_symmetric_scale():
     assert low == -high < 0
 
 
+def test_a_colour_bar_names_what_it_measures():
+    rows = [[*signed(1), Panel(torch.rand(4, 4), kind="activation")]]
+    assert sorted(bar_labels(panels(rows, "title"))) == ["activation", "value (grey is 0)"]
+    named = panels(rows, "title", units={"activation": "gain"})
+    assert sorted(bar_labels(named)) == ["gain", "value (grey is 0)"]
+
+
 @pytest.mark.parametrize("offset", [-3.0, 0.0, 3.0])
 def test_the_signed_scale_is_symmetric_around_zero_also_when_the_values_are_not(offset):
     ((low, high),) = scales(panels([[Panel(torch.rand(4, 4) + offset, kind="signed")]], "title"))

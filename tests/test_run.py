@@ -20,9 +20,12 @@ folder.mkdir(exist_ok=True)
 """
 
 
+OLD = {"01_a.png": b"old", "01_c.png": b"old", "03_d.png": b"old"}
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project of two notebooks that keep the figures a and b; figures/ holds an old a and a stale c."""
+    """Two notebooks that keep the figures 01_a and 02_b; figures/ holds an old 01_a, a stale 01_c, another's 03_d."""
     run = importlib.util.module_from_spec(SPEC)
     SPEC.loader.exec_module(run)
     for name in ("notebooks", "figures"):
@@ -32,9 +35,9 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["run.py", "--in-place"])
     monkeypatch.delenv("INSIDE_LENET5_OUTPUT", raising=False)
     run.folder = tmp_path
-    for number, name in ((1, "a"), (2, "b")):
+    for number, name in ((1, "01_a"), (2, "02_b")):
         write(run, number, DRAW.format(name=name))
-    for name in ("a", "c"):
+    for name in ("01_a", "01_c", "03_d"):
         (tmp_path / "figures" / f"{name}.png").write_bytes(b"old")
     yield run
     os.environ.pop("INSIDE_LENET5_OUTPUT", None)
@@ -48,9 +51,9 @@ def figures(run):
     return {path.name: path.read_bytes() for path in (run.folder / "figures").iterdir()}
 
 
-def test_accepting_replaces_all_figures_and_deletes_the_stale(project):
+def test_accepting_replaces_the_figures_of_its_notebooks_and_deletes_the_stale(project):
     project.main()
-    assert figures(project) == {"a.png": b"new a", "b.png": b"new b"}
+    assert figures(project) == {"01_a.png": b"new 01_a", "02_b.png": b"new 02_b", "03_d.png": b"old"}
     stored = [nbformat.read(path, as_version=4) for path in sorted((project.folder / "notebooks").iterdir())]
     assert [notebook.cells[0].execution_count for notebook in stored] == [1, 1]
 
@@ -71,7 +74,7 @@ def test_a_notebook_that_fails_leaves_everything_as_it_was(project):
     notebooks = {path.name: path.read_bytes() for path in (project.folder / "notebooks").iterdir()}
     with pytest.raises(SystemExit, match=r"(?s)02_.ipynb stopped at an error:.*ZeroDivisionError"):
         project.main()
-    assert figures(project) == {"a.png": b"old", "c.png": b"old"}
+    assert figures(project) == OLD
     assert {path.name: path.read_bytes() for path in (project.folder / "notebooks").iterdir()} == notebooks
 
 
@@ -84,4 +87,31 @@ def test_a_plain_run_writes_copies(project, monkeypatch):
     project.main()
     assert sorted(path.name for path in project.BUILD.iterdir()) == ["01_.ipynb", "02_.ipynb"]
     assert {path.name: path.read_bytes() for path in (project.folder / "notebooks").iterdir()} == notebooks
-    assert figures(project) == {"a.png": b"old", "c.png": b"old"}
+    assert figures(project) == OLD
+
+
+def test_only_the_notebooks_that_are_named_are_executed(project, monkeypatch, capsys):
+    """Also those in a folder, which keeps its name; and the figures of the others stay."""
+    further = project.folder / "notebooks" / "further" / "03_.ipynb"
+    further.parent.mkdir()
+    nbformat.write(new_notebook(cells=[new_code_cell(DRAW.format(name="03_d"))]), further)
+    monkeypatch.setattr(sys, "argv", ["run.py", str(further)])
+    monkeypatch.setenv("INSIDE_LENET5_OUTPUT", str(project.folder / "output"))
+    (project.folder / "output").mkdir()
+    project.main()
+    assert [path.name for path in project.BUILD.rglob("*.ipynb")] == ["03_.ipynb"]
+    assert (project.BUILD / "further" / "03_.ipynb").exists()
+    monkeypatch.setattr(sys, "argv", ["run.py", "--in-place", str(further)])
+    capsys.readouterr()
+    project.main()
+    assert figures(project) == OLD | {"03_d.png": b"new 03_d"}
+    assert "01_a.png" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["notebooks/04_.ipynb", "elsewhere.ipynb", "notebooks", "figures/01_a.png"])
+def test_what_is_no_notebook_of_the_project_is_refused(name, project, monkeypatch, capsys):
+    (project.folder / "elsewhere.ipynb").write_text("{}")
+    monkeypatch.setattr(sys, "argv", ["run.py", str(project.folder / name)])
+    with pytest.raises(SystemExit):
+        project.main()
+    assert f"{name} is no notebook in" in capsys.readouterr().err
