@@ -6,6 +6,9 @@ A picture is a PNG file with the description that `helpers.pictures.png` writes 
    roughly where each of them stands.
 2. The panels, colour bars among them, cell by cell: each value's colour is read back from the middle of its cell.
 3. All else, such as frames and arrows: each pixel must have its like near by in the other picture.
+
+Of an animation the description tells of the first picture. The others must have the same arrangement: their panels and
+all else are compared in the same way.
 """
 
 import base64
@@ -16,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from PIL import Image
+from PIL import Image, ImageSequence
 
 NUMBERS = 2e-3  # numbers of a panel may differ by this share of the largest of them
 COLOUR = 8  # of 255 levels: a colour that differs by less is one that another processor rounds differently
@@ -49,7 +52,7 @@ def differences(expected: bytes, actual: bytes) -> list[str]:
     before, after = (np.asarray(picture, dtype=np.int16) for picture in (one, other))
     for k, (panel, new) in enumerate(zip(told["panels"], tells["panels"], strict=True)):
         found += [f"panel {k}: {line}" for line in _panel(before, panel, after, new)]
-    return found + _rest(before, told, after, tells)
+    return found + _rest(before, told, after, tells) + _later(_frames(expected), told, _frames(actual), tells)
 
 
 def leave(folder: Path, name: str, expected: bytes, actual: bytes) -> None:
@@ -69,6 +72,25 @@ def _opened(png: bytes) -> Image.Image:
     opened = picture.convert("RGB")
     opened.info = picture.info
     return opened
+
+
+def _frames(png: bytes) -> list[np.ndarray]:
+    """The pictures of an animation; one, if it is none."""
+    frames = ImageSequence.Iterator(Image.open(io.BytesIO(png)))
+    return [np.asarray(frame.convert("RGB"), dtype=np.int16) for frame in frames]
+
+
+def _later(expected: list[np.ndarray], told: dict, actual: list[np.ndarray], tells: dict) -> list[str]:
+    """The differences of all pictures of an animation but the first."""
+    if len(expected) != len(actual):
+        return [f"there are {len(actual)} pictures in turn, not {len(expected)}"]
+    found = []
+    for k, (before, after) in enumerate(zip(expected, actual, strict=True)):
+        if k > 0:
+            for panel, (one, other) in enumerate(zip(told["panels"], tells["panels"], strict=True)):
+                found += [f"picture {k} in turn, panel {panel}: {line}" for line in _colours(before, one, after, other)]
+            found += [f"picture {k} in turn: {line}" for line in _rest(before, told, after, tells)]
+    return found
 
 
 def _padded(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -130,19 +152,23 @@ def _panel(before: np.ndarray, one: dict, after: np.ndarray, other: dict) -> lis
         if not _close(one[what], other[what]):
             names = "from, to" if what == "scale" else "smallest, largest, mean"
             found.append(f"the {what} ({names}) are {other[what]}, not {one[what]}")
+    return found + _colours(before, one, after, other)
+
+
+def _colours(before: np.ndarray, one: dict, after: np.ndarray, other: dict) -> list[str]:
     cells, others = _cells(before, one), _cells(after, other)
     tolerance = np.full(cells.shape[:2], COLOUR)
     for row, column in one["dots"]:
         # A dot is smaller than its cell, and its edge is smoothed.
         tolerance[round(row), round(column)] = LIKE
     wrong = np.argwhere(np.abs(cells - others).max(axis=2) > tolerance)
-    if len(wrong):
-        row, column = wrong[0]
-        found.append(
-            f"{len(wrong)} of {cells.shape[0] * cells.shape[1]} values have another colour, the first at row {row}, "
-            f"column {column}: {others[row, column].tolist()}, not {cells[row, column].tolist()}"
-        )
-    return found
+    if not len(wrong):
+        return []
+    row, column = wrong[0]
+    return [
+        f"{len(wrong)} of {cells.shape[0] * cells.shape[1]} values have another colour, the first at row {row}, "
+        f"column {column}: {others[row, column].tolist()}, not {cells[row, column].tolist()}"
+    ]
 
 
 def _cells(pixels: np.ndarray, panel: dict) -> np.ndarray:

@@ -16,6 +16,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
 from pictures import differences, leave, pictures_of
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from stored import NOTEBOOKS, code_cells
 
 from helpers import plotting
@@ -348,6 +349,30 @@ def test_a_picture_without_a_description_is_caught(stored):
     Image.open(io.BytesIO(stored)).save(bare, format="png")
     assert differences(stored, bare.getvalue()) == ["the new picture has no description of itself"]
     assert differences(bare.getvalue(), stored) == ["the stored picture has no description of itself"]
+
+
+# --- animations -----------------------------------------------------------------------------------------------------
+
+
+def animation(*figures):
+    """An animated PNG of `figures`, with the description of the first; shown by what knows no animation, too."""
+    frames = [Image.open(io.BytesIO(picture(figure))) for figure in figures]
+    described = PngInfo()
+    described.add_text("Description", frames[0].info["Description"])
+    file = io.BytesIO()
+    frames[0].save(file, "PNG", save_all=True, append_images=frames[1:], duration=500, pnginfo=described)
+    return file.getvalue()
+
+
+def test_an_animation_is_compared_picture_by_picture():
+    def eye(value, title="Eye"):
+        return panels([[Panel(torch.eye(8) * value)]], title)
+
+    film = animation(eye(1), eye(0.5), eye(0.25))
+    assert differences(film, animation(eye(1), eye(0.5), eye(0.25))) == []
+    assert "picture 2 in turn, panel 0: 8 of 64 values" in differences(film, animation(eye(1), eye(0.5), eye(0.4)))[0]
+    assert differences(film, animation(eye(1), eye(0.5))) == ["there are 2 pictures in turn, not 3"]
+    assert differences(film, picture(eye(1))) == ["there are 1 pictures in turn, not 3"]
 
 
 # --- what a failure leaves ------------------------------------------------------------------------------------------
