@@ -14,6 +14,7 @@ from typing import Literal
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+import torch.nn.functional as F
 from IPython.display import Image, display
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -188,6 +189,23 @@ def map_grid(image: Tensor, maps: Tensor, title: str, columns: int = 6) -> Figur
         raise ValueError(f"columns is {columns}; map_grid needs at least one")
     cells = [Panel(image, "input"), *(Panel(one, f"map {k}", "signed") for k, one in enumerate(maps))]
     return panels([cells[i : i + columns] for i in range(0, len(cells), columns)], title)
+
+
+def mosaic(tiles: Tensor, gap: float = float("nan")) -> Tensor:
+    """Tiles `(R, C, h, w)` as one picture, with a line of the value `gap` between neighbours.
+
+    Many small axes take long to lay out; one picture of many tiles does not.
+
+    Returns:
+        `(R * (h + 1) - 1, C * (w + 1) - 1)`. Where it is NaN, matplotlib's `imshow` leaves the paper as it is.
+
+    Raises:
+        TypeError: the tiles are no tensor.
+        ValueError: they have another shape, or hold NaN or infinity.
+    """
+    _check_values(tiles, "tiles", dimensions=4)
+    framed = F.pad(tiles, (0, 1, 0, 1), value=gap)
+    return framed.permute(0, 2, 1, 3).flatten(2).flatten(0, 1)[:-1, :-1]
 
 
 def number_tables(

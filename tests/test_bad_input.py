@@ -19,6 +19,7 @@ from helpers.plotting import (
     confusion_matrix,
     learning_curves,
     map_grid,
+    mosaic,
     number_tables,
     panels,
     show,
@@ -422,6 +423,11 @@ def draw(*cells, **options):
 PLOTTING = {
     "no panel": (draw(None), ValueError, "rows hold no panel; panels needs at least one"),
     "no row": (lambda: panels([], "title"), ValueError, "rows hold no panel"),
+    "a mosaic of one row": (
+        lambda: mosaic(torch.zeros(9, 4, 4)),
+        ValueError,
+        r"tiles of the shape \(9, 4, 4\): needed are 4 dimensions",
+    ),
     "a unit of ink": (
         draw(Panel(SQUARE), units={"ink": "grey"}),
         ValueError,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from helpers import plotting
-from helpers.plotting import Panel, map_grid, panels, show
+from helpers.plotting import Panel, map_grid, mosaic, panels, show
 
 KINDS = ("ink", "signed", "activation")
 
@@ -44,6 +44,15 @@ def test_all_signed_panels_share_one_symmetric_scale():
     figure = panels([signed(0.01, 1), signed(0.5, 0.2)], "title")
     ((low, high),) = scales(figure)
     assert low == -high < 0
+
+
+def test_a_mosaic_keeps_each_tile_in_its_row_and_column_with_lines_between():
+    tiles = torch.arange(2 * 3 * 2 * 4.0).view(2, 3, 2, 4)
+    whole = mosaic(tiles, gap=-1)
+    assert whole.shape == (5, 14)
+    assert whole[:2, 5:9].equal(tiles[0, 1]) and whole[3:, 10:].equal(tiles[1, 2])
+    assert (whole[2] == -1).all() and (whole[:, [4, 9]] == -1).all()
+    assert mosaic(tiles).isnan().equal(whole == -1)
 
 
 def test_a_colour_bar_names_what_it_measures():
