@@ -224,7 +224,7 @@ def test_every_picture_in_a_text_has_an_alternative_text(text):
     assert [alt for alt in pictures(text.read_text(encoding="utf-8")) if not alt.strip()] == []
 
 
-def test_only_what_a_fresh_training_gives_is_not_compared():
+def test_only_what_varies_between_processors_is_not_compared():
     """Whatever these cells say or draw is not held to what is stored. Nothing may be added without a reason."""
     uncompared = [
         (path.name[:2], tag, cell.source.splitlines()[-1])
@@ -240,7 +240,9 @@ def test_only_what_a_fresh_training_gives_is_not_compared():
             "history = fit(model, images, labels, epochs=3, test=(test_images, test_labels))",
         ),
         # the learning curves
-        ("01", "fresh-training", ")"),
+        ("01", "varies-by-processor", ")"),
+        # t-SNE, which makes a quarter of the map of a change in the ninth digit
+        ("a_", "varies-by-processor", ")"),
     ]
 
 

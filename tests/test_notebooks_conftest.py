@@ -55,7 +55,7 @@ def run(tmp_path_factory):
         cell(WHITE),
         cell(SPOTTED),
         cell(WHITE, alt="a circle"),
-        cell(SPOTTED, tags=["fresh-training"]),
+        cell(SPOTTED, tags=["varies-by-processor"]),
         none,
     ]
     nbformat.write(new_notebook(cells=cells), folder / "notebooks" / "small.ipynb")
