@@ -9,8 +9,8 @@ import pytest
 from nbval.plugin import IPyNbCell
 from pictures import differences, leave, pictures_of
 
-# What a cell with this tag draws is the outcome of many steps in single precision, such as a training: it differs
-# between processors.
+# What a cell with this tag draws comes of many steps in single precision, such as a training: it
+# differs between processors.
 NOT_COMPARED = "varies-by-processor"
 DIFFERENCES = Path(__file__).resolve().parents[1] / "build" / "differences"
 
