@@ -39,7 +39,7 @@ def pictures_of(outputs: list[dict]) -> list[tuple[bytes, str | None]]:
 
 def differences(expected: bytes, actual: bytes) -> list[str]:
     """What `actual` shows otherwise than `expected`, a line each; empty if they show the same."""
-    one, other = _opened(expected), _opened(actual)
+    (one, *later), (other, *newer) = _frames(expected), _frames(actual)
     if one.size != other.size:
         return [f"the size is {other.size}, not {one.size} pixels"]
     told, tells = _description(one), _description(other)
@@ -52,7 +52,7 @@ def differences(expected: bytes, actual: bytes) -> list[str]:
     before, after = (np.asarray(picture, dtype=np.int16) for picture in (one, other))
     for k, (panel, new) in enumerate(zip(told["panels"], tells["panels"], strict=True)):
         found += [f"panel {k}: {line}" for line in _panel(before, panel, after, new)]
-    return found + _rest(before, told, after, tells) + _later(_frames(expected), told, _frames(actual), tells)
+    return found + _rest(before, told, after, tells) + _later(later, told, newer, tells)
 
 
 def leave(folder: Path, name: str, expected: bytes, actual: bytes) -> None:
@@ -60,36 +60,32 @@ def leave(folder: Path, name: str, expected: bytes, actual: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}-expected.png").write_bytes(expected)
     (folder / f"{name}-actual.png").write_bytes(actual)
-    before, after = _opened(expected), _opened(actual)
+    before, after = _frames(expected)[0], _frames(actual)[0]
     size = (max(before.width, after.width), max(before.height, after.height))
     one, other = (np.asarray(_padded(picture, size), dtype=int) for picture in (before, after))
     distance = np.abs(one - other).max(axis=2)
     Image.fromarray((255 * (distance > COLOUR)).astype("uint8")).save(folder / f"{name}-difference.png")
 
 
-def _opened(png: bytes) -> Image.Image:
-    picture = Image.open(io.BytesIO(png))
-    opened = picture.convert("RGB")
-    opened.info = picture.info
-    return opened
+def _frames(png: bytes) -> list[Image.Image]:
+    """The pictures of an animation, or the one that is none; the first has what the file says of itself."""
+    opened = Image.open(io.BytesIO(png))
+    said = dict(opened.info)
+    frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(opened)]
+    frames[0].info = said
+    return frames
 
 
-def _frames(png: bytes) -> list[np.ndarray]:
-    """The pictures of an animation; one, if it is none."""
-    frames = ImageSequence.Iterator(Image.open(io.BytesIO(png)))
-    return [np.asarray(frame.convert("RGB"), dtype=np.int16) for frame in frames]
-
-
-def _later(expected: list[np.ndarray], told: dict, actual: list[np.ndarray], tells: dict) -> list[str]:
+def _later(expected: list[Image.Image], told: dict, actual: list[Image.Image], tells: dict) -> list[str]:
     """The differences of all pictures of an animation but the first."""
     if len(expected) != len(actual):
-        return [f"there are {len(actual)} pictures in turn, not {len(expected)}"]
+        return [f"there are {1 + len(actual)} pictures in turn, not {1 + len(expected)}"]
     found = []
-    for k, (before, after) in enumerate(zip(expected, actual, strict=True)):
-        if k > 0:
-            for panel, (one, other) in enumerate(zip(told["panels"], tells["panels"], strict=True)):
-                found += [f"picture {k} in turn, panel {panel}: {line}" for line in _colours(before, one, after, other)]
-            found += [f"picture {k} in turn: {line}" for line in _rest(before, told, after, tells)]
+    for k, pictures in enumerate(zip(expected, actual, strict=True), start=1):
+        before, after = (np.asarray(picture, dtype=np.int16) for picture in pictures)
+        for panel, (one, other) in enumerate(zip(told["panels"], tells["panels"], strict=True)):
+            found += [f"picture {k} in turn, panel {panel}: {line}" for line in _colours(before, one, after, other)]
+        found += [f"picture {k} in turn: {line}" for line in _rest(before, told, after, tells)]
     return found
 
 
