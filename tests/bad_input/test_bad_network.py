@@ -1,0 +1,128 @@
+"""Networks that have no way back, images that they can't take, and maps that they don't have."""
+
+import pytest
+import torch
+from torch import nn
+
+from helpers.deconvnet import DeconvNet
+
+
+def chain_of(*layers):
+    return lambda: DeconvNet(nn.Sequential(*layers).eval())
+
+
+def record(images):
+    return lambda: DeconvNet(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)).eval()).record(images)
+
+
+def record_in_train_mode():
+    DeconvNet(nn.Sequential(nn.Conv2d(1, 2, 3)).train()).record(torch.rand(1, 1, 8, 8))
+
+
+def record_on_another_device():
+    DeconvNet(nn.Sequential(nn.Conv2d(1, 2, 3)).eval().to("meta")).record(torch.rand(1, 1, 8, 8))
+
+
+def project(*args, **options):
+    def run():
+        net = DeconvNet(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()).eval())
+        net.project(net.record(torch.rand(1, 1, 8, 8)), *args, **options)
+
+    return run
+
+
+def project_the_trace_of_another_network():
+    one, other = (DeconvNet(nn.Sequential(nn.Conv2d(1, 2, 3)).eval()) for _ in range(2))
+    other.project(one.record(torch.rand(1, 1, 8, 8)), "0")
+
+
+NAN, PLUS, MINUS = (torch.zeros(1, 1, 8, 8).index_fill(2, torch.tensor(3), float(v)) for v in ("nan", "inf", "-inf"))
+
+
+# what goes wrong: (how, the error, a piece of its message)
+CASES = {
+    "unknown rule": (
+        lambda: DeconvNet(nn.Sequential(), rule="relu"),
+        ValueError,
+        "rule 'relu' is not known; choose one of deconvnet, gradient, guided",
+    ),
+    "not a chain": (
+        lambda: DeconvNet(nn.Conv2d(1, 2, 3)),
+        TypeError,
+        "features is a Conv2d; .* such as model.features",
+    ),
+    "batch norm": (chain_of(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), TypeError, r"layer 1 \('1', BatchNorm2d\)"),
+    "average pooling": (chain_of(nn.AvgPool2d(2)), TypeError, r"layer 0 \('0', AvgPool2d\) can't be reversed"),
+    "transposed convolution": (chain_of(nn.ConvTranspose2d(1, 2, 3)), TypeError, "ConvTranspose2d"),
+    "leaky ReLU": (chain_of(nn.LeakyReLU()), TypeError, "LeakyReLU"),
+    "a chain in a chain": (chain_of(nn.Sequential(nn.ReLU())), TypeError, "Sequential"),
+    "reflected padding": (
+        chain_of(nn.Conv2d(1, 2, 3, padding=1, padding_mode="reflect")),
+        ValueError,
+        "pads with 'reflect'; only padding with zeros",
+    ),
+    "uneven padding of rows": (
+        chain_of(nn.ReLU(), nn.Conv2d(1, 2, (4, 3), padding="same")),
+        ValueError,
+        r"^layer 1 \('1', Conv2d\) pads more on one side than on the other; use an odd kernel size$",
+    ),
+    "uneven padding of columns": (chain_of(nn.Conv2d(1, 2, (3, 4), padding="same")), ValueError, "use an odd kernel"),
+    "train mode": (
+        record_in_train_mode,
+        ValueError,
+        r"^the chain is in train mode; call model.eval\(\) before record$",
+    ),
+    "another device": (record_on_another_device, ValueError, "images are on cpu, the weights on meta"),
+    "a list": (record([[0.0]]), TypeError, "images are list"),
+    "bytes": (
+        record(torch.zeros(1, 1, 8, 8, dtype=torch.uint8)),
+        TypeError,
+        "torch.uint8; record needs .* floating-point",
+    ),
+    "double": (
+        record(torch.zeros(1, 1, 8, 8).double()),
+        TypeError,
+        "images are torch.float64, the weights torch.float32",
+    ),
+    "one image without its batch": (record(torch.zeros(1, 8, 8)), ValueError, r"shape \(1, 8, 8\); .*\(N, C, H, W\)"),
+    "no image": (record(torch.zeros(0, 1, 8, 8)), ValueError, r"shape \(0, 1, 8, 8\)"),
+    "smaller than a filter": (record(torch.zeros(1, 1, 2, 2)), ValueError, "shape"),
+    "smaller than a pooling window": (
+        lambda: DeconvNet(nn.Sequential(nn.MaxPool2d(3)).eval()).record(torch.zeros(1, 1, 2, 2)),
+        ValueError,
+        r"shape \(1, 1, 2, 2\) can't pass layer '0'",
+    ),
+    "a window of padding alone": (
+        lambda: DeconvNet(nn.Sequential(nn.MaxPool2d(2, padding=1, dilation=2)).eval()).record(torch.ones(1, 1, 1, 1)),
+        ValueError,
+        "layer '0': a pooling window holds nothing but padding",
+    ),
+    "colour": (record(torch.zeros(1, 3, 8, 8)), ValueError, "images have 3 channels; this chain takes 1"),
+    "not a number": (record(NAN), ValueError, "NaN or infinity"),
+    "infinity": (record(PLUS), ValueError, "NaN or infinity"),
+    "minus infinity": (record(MINUS), ValueError, "NaN or infinity"),
+    "unknown layer": (project("pool3"), ValueError, "layer 'pool3' is not in this network; it has 0, 1"),
+    "another network": (
+        project_the_trace_of_another_network,
+        ValueError,
+        "^the trace was recorded with another network; record the images with this one$",
+    ),
+    "channel too large": (project("1", [0, 2]), ValueError, "channel 2 does not exist; .* 0 to 1"),
+    "channel below zero": (project("1", [-1]), ValueError, "channel -1 does not exist"),
+    "channel by name": (project("1", ["0"]), TypeError, r"channels is \[.0.\]; .* such as \[3, 7\]"),
+    "mask of channels": (project("1", [True, False]), TypeError, r"channels is \[True, False\]"),
+    "one channel, not in a list": (project("1", 0), TypeError, "channels is 0; .* a sequence of integers"),
+    "channels as a text": (project("1", "01"), TypeError, "channels is '01'; .* a sequence of integers"),
+    "images in the place of a trace": (
+        lambda: DeconvNet(nn.Sequential(nn.ReLU()).eval()).project(torch.rand(1, 1, 8, 8), "0"),
+        TypeError,
+        "trace is a Tensor; a DeconvNet needs what record returned",
+    ),
+    "unknown selection": (project("1", select="max"), ValueError, "select is 'max'; it must be 'map' or 'peak'"),
+}
+
+
+@pytest.mark.parametrize(("run", "error", "message"), CASES.values(), ids=CASES)
+def test_bad_input_is_named(run, error, message):
+    with pytest.raises(error, match=message):
+        run()
