@@ -59,3 +59,17 @@ def check_count(name: str, count: int) -> None:
         raise TypeError(f"{name} is {count!r}; it must be an integer")
     if count <= 0:
         raise ValueError(f"{name} is {count}; it must be above zero")
+
+
+def check_ink(images: Tensor, wanted_by: str) -> None:
+    """Raise unless all pixels of `images`, of any shape, lie between 0 for paper and 1 for ink.
+
+    Raises:
+        ValueError: some lie outside.
+    """
+    low, high = (float(extreme) for extreme in images.detach().aminmax())
+    if not 0 <= low <= high <= 1:
+        raise ValueError(
+            f"images hold pixels from {low:g} to {high:g}; {wanted_by} needs 0 for paper to 1 for ink: "
+            "divide bytes by 255, undo a normalisation"
+        )

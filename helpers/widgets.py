@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from helpers import drawing
-from helpers.checks import check_images, check_labels, kind_of
+from helpers.checks import check_images, check_ink, check_labels, kind_of
 from helpers.data import as_mnist
 from helpers.deconvnet import RULES, DeconvNet, Trace
 from helpers.explorer import Explorer, Picture, Thumbnails
@@ -334,6 +334,9 @@ def _check_model(model: LeNet5, wanted_by: str) -> None:
         raise TypeError(f"model is a {type(model).__name__}; {wanted_by} needs a LeNet5")
     if model.training:
         raise ValueError(f"the model is in train mode; call model.eval() before {wanted_by}")
+    for weights in model.parameters():
+        if weights.device.type != "cpu":
+            raise ValueError(f"the model is on {weights.device}; {wanted_by} needs it on the CPU: call model.cpu()")
 
 
 def _check(model: LeNet5, images: Tensor, labels: Tensor, wanted_by: str) -> None:
@@ -341,7 +344,10 @@ def _check(model: LeNet5, images: Tensor, labels: Tensor, wanted_by: str) -> Non
     check_images(images, wanted_by)
     if images.shape[1:] != (1, 28, 28):
         raise ValueError(f"images have the shape {tuple(images.shape)}; {wanted_by} needs (N, 1, 28, 28)")
+    check_ink(images, wanted_by)
     check_labels(labels, images, wanted_by)
+    if labels.max() > 9:
+        raise ValueError(f"labels hold {int(labels.max())}; {wanted_by} needs the digits 0 to 9")
 
 
 def _check_start(start: Tensor) -> None:

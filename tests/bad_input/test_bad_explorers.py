@@ -31,6 +31,46 @@ CASES = {
         ValueError,
         r"images have the shape \(3, 1, 32, 32\); explore_switches needs \(N, 1, 28, 28\)",
     ),
+    "an explorer of bytes": (
+        lambda: explore_steps(LeNet5().eval(), IMAGES.byte(), LABELS),
+        TypeError,
+        "images are torch.uint8; explore_steps needs a tensor of floating-point pixels",
+    ),
+    "an explorer of bytes as floats": (
+        lambda: explore_feature_maps(LeNet5().eval(), IMAGES.index_fill(3, torch.tensor([9]), 255.0), LABELS),
+        ValueError,
+        "images hold pixels from 0 to 255; explore_feature_maps needs 0 for paper to 1 for ink: divide bytes by 255",
+    ),
+    "an explorer of normalised images": (
+        lambda: explore_switches(LeNet5().eval(), (IMAGES - 0.1307) / 0.3081, LABELS),
+        ValueError,
+        r"images hold pixels from -0.42421\d to -0.42421\d; explore_switches needs .*, undo a normalisation",
+    ),
+    "an explorer of images less their mean": (
+        lambda: explore_steps(LeNet5().eval(), IMAGES - 1e-3, LABELS),
+        ValueError,
+        "images hold pixels from -0.001 to -0.001; explore_steps needs 0 for paper",
+    ),
+    "an explorer of images that go a little too far": (
+        lambda: explore_steps(LeNet5().eval(), IMAGES + 1.001, LABELS),
+        ValueError,
+        "images hold pixels from 1.001 to 1.001; explore_steps needs 0 for paper to 1 for ink",
+    ),
+    "an explorer of letters": (
+        lambda: explore_feature_maps(LeNet5().eval(), IMAGES, LABELS + 10),
+        ValueError,
+        "labels hold 10; explore_feature_maps needs the digits 0 to 9",
+    ),
+    "an explorer of a model on another device": (
+        lambda: explore_steps(LeNet5().eval().to("meta"), IMAGES, LABELS),
+        ValueError,
+        r"the model is on meta; explore_steps needs it on the CPU: call model.cpu\(\)",
+    ),
+    "paper for a model on another device": (
+        lambda: draw_a_digit(LeNet5().eval().to("meta")),
+        ValueError,
+        r"the model is on meta; draw_a_digit needs it on the CPU: call model.cpu\(\)",
+    ),
     "an explorer of another network": (
         lambda: explore_steps(nn.Linear(2, 2), IMAGES, LABELS),
         TypeError,
@@ -50,6 +90,11 @@ CASES = {
         lambda: draw_a_digit(LeNet5().eval(), torch.zeros(28, 28, dtype=torch.uint8)),
         TypeError,
         "start is torch.uint8; draw_a_digit needs a tensor of floating-point pixels",
+    ),
+    "a start that is normalised": (
+        lambda: draw_a_digit(LeNet5().eval(), torch.full((28, 28), -0.5)),
+        ValueError,
+        "values from -0.5 to -0.5; draw_a_digit needs .* 0 for paper and 1 for ink",
     ),
     "a start beyond ink": (
         lambda: draw_a_digit(LeNet5().eval(), torch.full((28, 28), 255.0)),
