@@ -286,7 +286,7 @@ def draw_a_digit(model: LeNet5, start: Tensor | None = None) -> Explorer:
         draw,
         beside=[paper, shares],
     )
-    paper.changed = _at_most_every(_FRAME, explorer.answer)
+    paper.changed = _throttle(_FRAME, explorer.answer)
     return explorer
 
 
@@ -302,10 +302,11 @@ def _bars(probabilities: Tensor | None) -> str:
     return f"<b>probability</b><div style='{grid}'>{''.join(rows)}</div>"
 
 
-def _at_most_every(seconds: float, function: Callable[[], None]) -> Callable[[], None]:
+def _throttle(seconds: float, function: Callable[[], None]) -> Callable[[], None]:
     """`function`, called at once if it has not been for so long; if it has, once at the end of that time.
 
-    So a queue of events can't become a queue of answers, and the last event is always answered.
+    So a queue of events can't become a queue of answers, and the last event is always answered. Outside an event loop,
+    where nobody would call later, each is answered at once.
     """
     last, waiting = -seconds, False
 
@@ -322,9 +323,14 @@ def _at_most_every(seconds: float, function: Callable[[], None]) -> Callable[[],
             return
         if left <= 0:
             now()
-        else:
-            waiting = True
-            asyncio.get_running_loop().call_later(left, now)
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            now()
+            return
+        waiting = True
+        loop.call_later(left, now)
 
     return soon
 

@@ -3,10 +3,8 @@
 How they look and feel is tested in tests/browser.
 """
 
-import asyncio
 import base64
 import io
-import time
 
 import numpy as np
 import pytest
@@ -15,10 +13,11 @@ from PIL import Image
 from reference import maps_by_captum
 
 from helpers import explorer as explorer_module
+from helpers.data import as_mnist
 from helpers.deconvnet import DeconvNet
 from helpers.drawing import Paper
 from helpers.plotting import SIGNED
-from helpers.widgets import _at_most_every, draw_a_digit, explore_feature_maps, explore_steps, explore_switches
+from helpers.widgets import _throttle, draw_a_digit, explore_feature_maps, explore_steps, explore_switches
 
 LABELS = torch.tensor([7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6, 9, 0, 1, 5, 9, 7, 3, 4])  # of the 20 images
 
@@ -236,19 +235,62 @@ def test_an_empty_paper_is_read_as_nothing(model):
     assert not read.panels[0].pixels.any() and not seen.panels[0].pixels.any()
 
 
-def test_a_flood_of_events_is_answered_a_few_times_and_in_the_end():
+class Clock:
+    """Time that passes only when it is told to, and an event loop that calls later by it."""
+
+    def __init__(self):
+        self.now, self._later = 100.0, []
+
+    def monotonic(self):
+        return self.now
+
+    def call_later(self, delay, function):
+        self._later.append((self.now + delay, function))
+
+    def pass_by(self, seconds):
+        end = self.now + seconds
+        while due := [call for call in self._later if call[0] <= end]:
+            first = min(due, key=lambda call: call[0])
+            self._later.remove(first)
+            self.now = first[0]
+            first[1]()
+        self.now = end
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("helpers.widgets.time.monotonic", clock.monotonic)
+    monkeypatch.setattr("helpers.widgets.asyncio.get_running_loop", lambda: clock)
+    return clock
+
+
+def test_a_flood_of_events_is_answered_a_few_times_and_in_the_end(clock):
+    events, answered = [], []
+    answer = _throttle(0.05, lambda: answered.append((clock.now, events[-1])))
+    for k in range(300):  # an event a millisecond
+        events.append(k)
+        answer()
+        clock.pass_by(0.001)
+    clock.pass_by(1)
+    times, seen = zip(*answered, strict=True)
+    assert seen[0] == 0 and seen[-1] == 299
+    np.testing.assert_allclose(np.diff(times), 0.05)
+    assert len(answered) == 7
+
+
+def test_an_event_after_a_pause_is_answered_at_once(clock):
     answered = []
+    answer = _throttle(0.05, lambda: answered.append(clock.now))
+    for _ in range(3):
+        answer()
+        clock.pass_by(0.06)
+    assert answered == pytest.approx([100, 100.06, 100.12])
 
-    async def flood():
-        answer = _at_most_every(0.05, lambda: answered.append(events[-1]))
-        end = time.monotonic() + 0.3
-        while time.monotonic() < end:
-            events.append(len(events))
-            answer()
-            await asyncio.sleep(0.001)
-        await asyncio.sleep(0.1)
 
-    events = []
-    asyncio.run(flood())
-    assert answered[0] == 0 and answered[-1] == events[-1]
-    assert len(answered) <= 8 < len(events)
+def test_quick_strokes_outside_an_event_loop_are_answered_one_by_one(model):
+    explorer = draw_a_digit(model)
+    paper = explorer.children[2].children[0]
+    for y in (60, 100, 140):
+        paper.stroke(100, y, 180, y)
+        assert large(explorer)[0].panels[0].pixels.equal(as_mnist(torch.from_numpy(paper.ink))[0, 0])
