@@ -6,8 +6,8 @@ change travel to the browser.
 
 import html
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import ipywidgets as widgets
@@ -197,7 +197,7 @@ class Explorer(widgets.VBox):
         controls: they need a `value`.
         pictures: what `draw` changes.
         draw: shows what the controls ask for.
-        beside: what stands before the pictures.
+        beside: what stands before the pictures; `draw` may change it, too.
     """
 
     def __init__(
@@ -210,11 +210,11 @@ class Explorer(widgets.VBox):
     ) -> None:
         self.controls = dict(controls)
         self._title, self._pictures, self._draw, self._drawing = title, list(pictures), draw, False
-        self._parts = [part for picture in self._pictures for part in picture.parts]
         self._fault = widgets.HTML(layout={"margin": "0"})
-        draw()
-        for control in self.controls.values():
-            control.observe(self.answer, names="value")
+        parts = [part for picture in self._pictures for part in picture.parts]
+        # A SelectionSlider may not wait: new options without a new index leave the old option's name on the screen.
+        waiting = [one for one in self.controls.values() if not isinstance(one, widgets.SelectionSlider)]
+        self._parts = [*waiting, *beside, *parts, self._fault]
         super().__init__(
             [
                 widgets.Box(list(self.controls.values()), layout=_ROW),
@@ -223,27 +223,39 @@ class Explorer(widgets.VBox):
             ]
         )
         self.add_class("explorer")
+        with self._together():
+            draw()
+        for control in self.controls.values():
+            control.observe(self.answer, names="value")
 
     def answer(self, _: object = None) -> None:
         """Draw what the controls ask for, or say what went wrong."""
         if self._drawing:  # a control that the drawing itself has moved
             return
+        with self._together():
+            try:
+                self._draw()
+            except Exception as fault:
+                told = html.escape(f"{type(fault).__name__}: {fault}")
+                self._fault.value = (
+                    f'<div role="alert" style="{_TEXT}; padding: 4px 8px; border: 2px solid #d65400">'
+                    f"<b>This could not be drawn.</b> {told}<br>The pictures may be those of an earlier setting.</div>"
+                )
+            else:
+                self._fault.value = ""
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """One drawing at a time, whose messages to the browser leave together in the end.
+
+        Sent on the way, they hold up what is still to be drawn, and the pictures would not change at once.
+        """
         self._drawing = True
         try:
-            # All messages to the browser leave together in the end: sent on the way, they hold up what is still to be
-            # drawn, and the pictures would not change at once.
             with ExitStack() as held:
                 for part in reversed(self._parts):
                     held.enter_context(part.hold_sync())
-                self._draw()
-        except Exception as fault:
-            told = html.escape(f"{type(fault).__name__}: {fault}")
-            self._fault.value = (
-                f'<div role="alert" style="{_TEXT}; padding: 4px 8px; border: 2px solid #d65400">'
-                f"<b>This could not be drawn.</b> {told}<br>The pictures may be those of an earlier setting.</div>"
-            )
-        else:
-            self._fault.value = ""
+                yield
         finally:
             self._drawing = False
 

@@ -121,9 +121,6 @@ def explore_steps(model: LeNet5, images: Tensor, labels: Tensor) -> Explorer:
         places = [[Panel(one, f"map {i}", "signed") for i, one in enumerate(signal)] for _, signal in stops]
 
         at = min(stage.value, len(stops) - 1)
-        if len(stage.options) != len(stops):
-            stage.options = [(f"{i} {name}", i) for i, (name, _) in enumerate(stops)]
-            stage.value = at
         (name, signal), (_, reached) = stops[at], stops[-1]
         size = f"{signal.shape[1]}×{signal.shape[2]}"
         where = size if len(signal) == 1 else f"6 signals of {size}, one for each map of layer 1"
@@ -135,6 +132,9 @@ def explore_steps(model: LeNet5, images: Tensor, labels: Tensor) -> Explorer:
             "at the end: pixels", places[-1], end, f"{rule.value}, {switches.value} switches: {_range(reached)}"
         )
         stages.show([name for name, _ in stops], places, end, at, "stage")
+        if len(stage.options) != len(stops):
+            stage.options = [(f"{i} {name}", i) for i, (name, _) in enumerate(stops)]
+            stage.value = at
 
     return Explorer(
         "Walk a feature map down to the pixels, step by step",
