@@ -262,6 +262,8 @@ class Explorer(widgets.VBox):
     def at(self, **settings: object) -> "Explorer":
         """The same explorer, with the controls of these names set to these values, in this order.
 
+        It is drawn anew, also if they had these values before: the model may have learnt since.
+
         Raises:
             ValueError: there is no such control, or it can't take the value.
         """
@@ -274,6 +276,7 @@ class Explorer(widgets.VBox):
                 raise ValueError(f"{name} can't be {value!r}: {error}") from error
             if self.controls[name].value != value:
                 raise ValueError(f"{name} can't be {value!r}; the nearest it can be is {self.controls[name].value!r}")
+        self.answer()
         return self
 
     def still(self) -> Figure:
@@ -293,7 +296,8 @@ class Explorer(widgets.VBox):
         """Display the explorer; where no kernel runs, its still picture, which is kept as `figures/name.png`.
 
         Raises:
-            ValueError: there is no alternative text, or the name would leave the folder.
+            ValueError: the model or the images have become such that they can't be drawn; there is no alternative text,
+                or the name would leave the folder.
             OSError: the file can't be written; an older one stays.
         """
         data, metadata = self._as_output(alt, name)
@@ -303,6 +307,9 @@ class Explorer(widgets.VBox):
         return self._as_output(f"{self._title}: a still picture of an explorer, which needs a running kernel.", None)
 
     def _as_output(self, alt: str, name: str | None) -> tuple[dict, dict]:
+        with self._together():
+            self._draw()  # the model may have learnt since the last answer
+            self._fault.value = ""
         data, metadata = as_image(self.still(), alt, name)._repr_mimebundle_()
         return {**super()._repr_mimebundle_(), "text/plain": alt, **data}, metadata
 

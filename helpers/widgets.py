@@ -4,13 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 import ipywidgets as widgets
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from helpers import drawing
 from helpers.checks import check_images, check_ink, check_labels, kind_of
@@ -32,21 +31,23 @@ def explore_switches(model: LeNet5, images: Tensor, labels: Tensor) -> Explorer:
     the image is lost, and paper comes in).
 
     Args:
-        model: in eval mode.
-        images: `(N, 1, 28, 28)`.
-        labels: `(N,)`, int64: the digit that each image shows.
+        model: on the CPU, in eval mode. It may learn on: each answer is of the weights as they are then.
+        images: `(N, 1, 28, 28)`, 0 for paper and 1 for ink.
+        labels: `(N,)`, int64: the digit that each image shows, 0 to 9.
 
     Raises:
         TypeError, ValueError: the model is no LeNet5 in eval mode, or the images and labels are none, or do not fit.
     """
-    _check(model, images, labels, "explore_switches")
-    net = DeconvNet(model.features)
+    check_again = _check(model, images, labels, "explore_switches")
+    images = images.detach()
     digit, number = _digits(labels), _slider("map", 0, 5)
     right, down = _slider("right", -4, 4), _slider("down", -4, 4)
     shifted, whole, pooled, moved = (Picture() for _ in range(4))
 
     def draw() -> None:
+        check_again(digit.value)
         k, image = number.value, images[digit.value : digit.value + 1]
+        net = DeconvNet(model.features)
         before = net.record(image)
         after = net.record(F.pad(image, (right.value, -right.value, down.value, -down.value)))
         maps = [trace.activations["pool1"][0, k] for trace in (before, after)]
@@ -96,14 +97,15 @@ def explore_steps(model: LeNet5, images: Tensor, labels: Tensor) -> Explorer:
 
     Args, Raises: as `explore_switches`.
     """
-    _check(model, images, labels, "explore_steps")
+    check_again = _check(model, images, labels, "explore_steps")
+    images = images.detach()
     digit, number, stage = _digits(labels), _every_map(), _selection("stage", [("0 pooled", 0)])
     rule, switches = _choice("rule", list(RULES)), _choice("switches", ["recorded", "fixed corner"])
     image, here, pixels = (Picture() for _ in range(3))
     stages = Thumbnails(7, lambda k: stage.set_trait("value", k))
 
-    @lru_cache(maxsize=1)  # to move on by a stage is no reason to go all the way again
-    def way(i: int, layer: int, k: int, rule: str, switches: str) -> tuple[list[tuple[str, Tensor]], float]:
+    @_remember_last  # to move on by a stage is no reason to go all the way again
+    def way(_: object, i: int, layer: int, k: int, rule: str, switches: str) -> tuple[list[tuple[str, Tensor]], float]:
         net = DeconvNet(model.features, rule=rule)
         trace = net.record(images[i : i + 1])
         if switches == "fixed corner":
@@ -116,8 +118,9 @@ def explore_steps(model: LeNet5, images: Tensor, labels: Tensor) -> Explorer:
         return stops, max(signed_limit(signal) for _, signal in stops)
 
     def draw() -> None:
+        check_again(digit.value)
         layer, k = number.value
-        stops, end = way(digit.value, layer, k, rule.value, switches.value)
+        stops, end = way(_state(model, images[digit.value]), digit.value, layer, k, rule.value, switches.value)
         places = [[Panel(one, f"map {i}", "signed") for i, one in enumerate(signal)] for _, signal in stops]
 
         at = min(stage.value, len(stops) - 1)
@@ -175,16 +178,17 @@ def explore_feature_maps(model: LeNet5, images: Tensor, labels: Tensor) -> Explo
 
     Args, Raises: as `explore_switches`.
     """
-    _check(model, images, labels, "explore_feature_maps")
-    net = DeconvNet(model.features)
+    check_again = _check(model, images, labels, "explore_feature_maps")
+    images = images.detach()
     of_digit = {d: (labels == d).nonzero()[:, 0].tolist() for d in labels.unique().tolist()}
     digit, example = _selection("digit", [(f"{d}", d) for d in of_digit]), _slider("example", 0, 0)
     layer, number, part = _slider("layer", 1, 2), _slider("map", 0, 5), _choice("show", ["whole map", "peak"])
     image, feature_map, seen = (Picture() for _ in range(3))
     thumbnails = Thumbnails(16, lambda k: number.set_trait("value", k))
 
-    @lru_cache(maxsize=1)  # to look at another map of the same layer is no reason to project them all again
-    def look(i: int, pool: str, select: str) -> tuple[Tensor, Tensor, Tensor, float]:
+    @_remember_last  # to look at another map of the same layer is no reason to project them all again
+    def look(_: object, i: int, pool: str, select: str) -> tuple[Tensor, Tensor, Tensor, float]:
+        net = DeconvNet(model.features)
         trace = net.record(images[i : i + 1])
         pictures = net.project(trace, pool, select=select)[0, :, 0]
         probabilities = predict(model, images[i : i + 1])[0].exp()
@@ -194,8 +198,9 @@ def explore_feature_maps(model: LeNet5, images: Tensor, labels: Tensor) -> Explo
         example.max = len(of_digit[digit.value]) - 1
         number.max = _COUNTS[layer.value] - 1
         i, k = of_digit[digit.value][example.value], number.value
+        check_again(i)
         select = "peak" if part.value == "peak" else "map"
-        probabilities, maps, pictures, end = look(i, f"pool{layer.value}", select)
+        probabilities, maps, pictures, end = look(_state(model, images[i]), i, f"pool{layer.value}", select)
         read = int(probabilities.argmax())
 
         misread = "" if read == digit.value else ": misread"
@@ -238,13 +243,12 @@ def draw_a_digit(model: LeNet5, start: Tensor | None = None) -> Explorer:
         TypeError, ValueError: the model is no LeNet5 in eval mode, or `start` is no such image.
     """
     _check_model(model, "draw_a_digit")
-    net = DeconvNet(model.features)
     number = _every_map()
     if start is None:
         paper = drawing.Paper()
     else:
         _check_start(start)
-        paper = drawing.Paper(np.kron(start.numpy(), np.ones((10, 10))))
+        paper = drawing.Paper(np.kron(start.detach().cpu().numpy(), np.ones((10, 10))))
     shares = widgets.HTML(layout={"width": "190px", "margin": "0"})
     read, seen = Picture(), Picture()
     thumbnails = {
@@ -252,19 +256,21 @@ def draw_a_digit(model: LeNet5, start: Tensor | None = None) -> Explorer:
         for layer, count in _COUNTS.items()
     }
 
-    @lru_cache(maxsize=1)
-    def look(_: int) -> tuple[Tensor, Tensor | None, dict[int, Tensor]]:
+    @_remember_last
+    def look(_: object, changes: int) -> tuple[Tensor, Tensor | None, dict[int, Tensor]]:
         ink = torch.from_numpy(paper.ink)
         if not ink.any():  # what the maps would say to paper alone is nothing that anybody drew
             return torch.zeros(28, 28), None, {layer: torch.zeros(count, 28, 28) for layer, count in _COUNTS.items()}
         image = as_mnist(ink)
+        net = DeconvNet(model.features)
         trace = net.record(image)
         pictures = {layer: net.project(trace, f"pool{layer}")[0, :, 0] for layer in _COUNTS}
         return image[0, 0], predict(model, image)[0].exp(), pictures
 
     def draw() -> None:
+        _check_model(model, "draw_a_digit")
         layer, k = number.value
-        image, probabilities, pictures = look(paper.changes)
+        image, probabilities, pictures = look(_state(model), paper.changes)
         end = signed_limit(torch.cat(list(pictures.values())))
 
         shares.value = _bars(probabilities)
@@ -335,6 +341,32 @@ def _throttle(seconds: float, function: Callable[[], None]) -> Callable[[], None
     return soon
 
 
+def _remember_last(function: Callable) -> Callable:
+    """`function`, which gives its last answer again if it is asked the same again."""
+    last: tuple | None = None
+
+    def remembered(*arguments: object) -> object:
+        nonlocal last
+        if last is None or last[0] != arguments:
+            last = arguments, function(*arguments)
+        return last[1]
+
+    return remembered
+
+
+def _state(model: nn.Module, *images: Tensor) -> object:
+    """All that an answer about `images` hangs on. It equals an earlier one only if nothing has changed in between.
+
+    That are the layers with their settings, the weights, and the pixels, byte by byte: PyTorch's own count of changes
+    misses fused optimizers and `weight.data`. What hooks do can't be seen, so a model that has some is never the same.
+    """
+    if any(layer._forward_hooks or layer._forward_pre_hooks for layer in model.modules()):
+        return object()
+    tensors = (*model.parameters(), *model.buffers(), *images)
+    # In 0.1 ms. Not by torch.equal, which may wait for other threads, and holds NaN for unlike itself.
+    return repr(model), [tensor.detach().cpu().numpy().tobytes() for tensor in tensors]
+
+
 def _check_model(model: LeNet5, wanted_by: str) -> None:
     if not isinstance(model, LeNet5):
         raise TypeError(f"model is a {type(model).__name__}; {wanted_by} needs a LeNet5")
@@ -345,7 +377,12 @@ def _check_model(model: LeNet5, wanted_by: str) -> None:
             raise ValueError(f"the model is on {weights.device}; {wanted_by} needs it on the CPU: call model.cpu()")
 
 
-def _check(model: LeNet5, images: Tensor, labels: Tensor, wanted_by: str) -> None:
+def _check(model: LeNet5, images: Tensor, labels: Tensor, wanted_by: str) -> Callable[[int], None]:
+    """Raise unless an explorer can be made of these.
+
+    Returns:
+        what raises unless the image of that number can still be shown: all three may change while it stands there.
+    """
     _check_model(model, wanted_by)
     check_images(images, wanted_by)
     if images.shape[1:] != (1, 28, 28):
@@ -354,6 +391,15 @@ def _check(model: LeNet5, images: Tensor, labels: Tensor, wanted_by: str) -> Non
     check_labels(labels, images, wanted_by)
     if labels.max() > 9:
         raise ValueError(f"labels hold {int(labels.max())}; {wanted_by} needs the digits 0 to 9")
+    named = labels.clone()
+
+    def check_again(i: int) -> None:
+        _check_model(model, wanted_by)
+        check_ink(images[i], wanted_by)
+        if not labels.equal(named):
+            raise ValueError(f"the labels have changed, and the controls name the old ones; call {wanted_by} again")
+
+    return check_again
 
 
 def _check_start(start: Tensor) -> None:

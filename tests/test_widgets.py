@@ -67,15 +67,6 @@ def test_the_last_example_and_the_last_map_follow_what_there_is(model, images):
     assert large(explorer)[1].panels[0].label == "map 5 of layer 1"
 
 
-def test_a_model_that_learns_is_asked_again_for_the_next_image(model, images):
-    explorer = explore_feature_maps(model, images, LABELS).at(digit=7, example=0, map=1)
-    with torch.no_grad():
-        model.features.conv1.weight.mul_(2)
-    explorer.at(example=1)
-    trace = DeconvNet(model.features).record(images[17:18])
-    assert large(explorer)[1].panels[0].pixels.equal(trace.activations["pool1"][0, 1])
-
-
 @pytest.mark.parametrize("rule", ["deconvnet", "gradient", "guided"])
 @pytest.mark.parametrize(("layer", "k"), [(1, 3), (2, 11)])
 def test_the_last_stage_is_the_map_of_captum(layer, k, rule, model, images):
