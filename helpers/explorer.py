@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from traitlets import Unicode
 
 from helpers import frames
+from helpers.outputs import family, note_shown
 from helpers.plotting import Panel, as_image, panels
 
 SIDE = 196  # pixels on the screen of a large picture: 7 for each one of an image
@@ -123,6 +124,7 @@ class Thumbnails(widgets.GridBox):
             },
         )
         self._buttons = []
+        style = widgets.ButtonStyle(button_color="transparent", font_size="11px")
         for k in range(count):
             row, column = k // _COLUMNS + 1, k % _COLUMNS + 1
             button = widgets.Button(
@@ -135,7 +137,7 @@ class Thumbnails(widgets.GridBox):
                     "padding": f"{_THUMBNAIL - 3}px 0 0",
                     "border": _FRAMES[False],
                 },
-                style={"button_color": "transparent", "font_size": "11px"},
+                style=style,
             )
             button.on_click(lambda _, k=k: pick(k))
             self._buttons.append(button)
@@ -187,7 +189,8 @@ class Explorer(widgets.VBox):
     """Controls, and the pictures that answer to them.
 
     Where no kernel runs, a still picture stands in its place. If an answer fails, its error is shown below the
-    controls, and the pictures stay as they were.
+    controls, and the pictures stay as they were. When no output shows it any more, it is closed (`helpers.outputs`),
+    and when it is shown again, it opens again.
 
     Attributes:
         controls: the widgets that choose what is shown, by their names.
@@ -223,8 +226,12 @@ class Explorer(widgets.VBox):
             ]
         )
         self.add_class("explorer")
-        with self._together():
-            draw()
+        try:
+            with self._together():
+                draw()
+        except Exception:
+            self.close()
+            raise
         for control in self.controls.values():
             control.observe(self.answer, names="value")
 
@@ -311,7 +318,22 @@ class Explorer(widgets.VBox):
             self._draw()  # the model may have learnt since the last answer
             self._fault.value = ""
         data, metadata = as_image(self.still(), alt, name)._repr_mimebundle_()
+        self.open()
+        note_shown(self)
         return {**super()._repr_mimebundle_(), "text/plain": alt, **data}, metadata
+
+    def close(self) -> None:
+        """Close it with all that it is made of, so that neither the kernel nor a browser keeps any of it."""
+        if self.comm is not None:
+            for part in [*family(self)][::-1]:
+                widgets.Widget.close(part)
+
+    def open(self) -> None:
+        """Open it again, as it was, if it has been closed."""
+        if self.comm is None:
+            for part in family(self):
+                widgets.Widget.open(part)
+                part.__dict__.pop("_repr_mimebundle_", None)  # which Widget.close has covered by None
 
 
 def _in_words(name: str, control: widgets.ValueWidget) -> str:
