@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from lab import jupyterlab, open_notebook, run_all
+from lab import jupyterlab, new_page, open_notebook, run_all
 from latency import LATENCIES
 from playwright.sync_api import sync_playwright
 
@@ -35,7 +35,7 @@ def opened(chromium, lab):
 
     def page_of(name):
         if name not in pages:
-            pages[name] = chromium.new_page(viewport={"width": 1200, "height": 1500})
+            pages[name] = new_page(chromium)
             open_notebook(pages[name], lab, f"notebooks/{name}")
             assert run_all(pages[name]) == []
         pages[name].bring_to_front()

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -15,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Browser, Locator, Page
 
 ROOT = Path(__file__).resolve().parents[2]
-PORT = 18765
+PATIENCE = 60  # seconds until what does not come is taken for missing: a slow machine is no fault
 
 
 @contextmanager
@@ -43,27 +44,38 @@ def jupyterlab(folder: Path) -> Iterator[str]:
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
     }
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", "--allow-root"]
-    command += [f"--port={PORT}", "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--notebook-dir={folder}"]
+    command += [f"--port={free_port()}", "--IdentityProvider.token=", f"--notebook-dir={folder}"]
     command += ["--ServerApp.kernel_websocket_connection_class=helpers.server.PromptConnection"]  # as make lab does
     with (folder / "lab.log").open("w") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
-            wait_for(lambda: answers(f"http://127.0.0.1:{PORT}/api"), 60, "JupyterLab does not start")
-            yield f"http://127.0.0.1:{PORT}/lab/tree"
+            wait_for(lambda: address_of(server, folder), f"JupyterLab does not start, see {folder}/lab.log")
+            yield f"{address_of(server, folder)}lab/tree"
         finally:
             server.terminate()
             server.wait(30)
 
 
-def answers(address: str) -> bool:
+def free_port() -> int:
+    """A port that nobody listens on. If somebody comes first all the same, JupyterLab takes another one."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def address_of(server: subprocess.Popen, folder: Path) -> str | None:
+    """Where JupyterLab says that it answers, as soon as it does."""
+    assert server.poll() is None, f"JupyterLab has stopped, see {folder}/lab.log"
     try:
-        with urllib.request.urlopen(address):
-            return True
-    except (urllib.error.URLError, ConnectionError):
-        return False
+        (note,) = (folder / "runtime").glob("jpserver-*.json")
+        address = json.loads(note.read_text())["url"]
+        with urllib.request.urlopen(f"{address}api"):
+            return address
+    except (ValueError, urllib.error.URLError, ConnectionError):  # not written yet, or not listening yet
+        return None
 
 
-def wait_for(condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
+def wait_for(condition: Callable[[], object], otherwise: str, seconds: float = PATIENCE) -> None:
     """Ask until `condition` holds.
 
     Raises:
@@ -76,10 +88,16 @@ def wait_for(condition: Callable[[], bool], seconds: float, otherwise: str) -> N
         time.sleep(0.02)
 
 
+def new_page(browser: Browser) -> Page:
+    page = browser.new_page(viewport={"width": 1200, "height": 1500})
+    page.set_default_timeout(1000 * PATIENCE)
+    return page
+
+
 def open_notebook(page: Page, address: str, name: str) -> None:
     """Open a notebook, alone and without the file browser, and wait until its kernel is ready."""
     page.goto(f"{address}/{name}?reset")
-    page.wait_for_selector(".jp-Notebook", timeout=60_000)
+    page.wait_for_selector(".jp-Notebook")
     page.evaluate(
         """async () => {
             const app = window.jupyterapp;
@@ -107,6 +125,12 @@ def run_all(page: Page) -> list[str]:
     )
 
 
+def run_cell(page: Page, call: str) -> None:
+    """Run the cell with `call` in its code, as Shift and Enter do, and wait for it."""
+    scroll_to(page, call)
+    page.evaluate("async () => await window.jupyterapp.commands.execute('notebook:run-cell')")
+
+
 def execute(page: Page, code: str) -> None:
     """Run `code` in the notebook's kernel, beside its cells."""
     page.evaluate(
@@ -123,9 +147,9 @@ def explorer(page: Page, call: str) -> Locator:
     """The explorer that the cell with `call` in its code shows, scrolled to."""
     scroll_to(page, call)
     box = page.locator(f"[data-call='{call}'] .explorer")
-    box.wait_for(timeout=20_000)
+    box.wait_for()
     box.scroll_into_view_if_needed()
-    rest(box, 20)
+    rest(box)
     return box
 
 
@@ -143,9 +167,9 @@ def scroll_to(page: Page, call: str) -> None:
     )
 
 
-def rest(box: Locator, seconds: float = 5) -> None:
+def rest(box: Locator) -> None:
     """Wait until the explorer has come to rest."""
-    wait_for(lambda: settled(box), seconds, "the explorer does not come to rest")
+    wait_for(lambda: settled(box), "the explorer does not come to rest")
 
 
 def settled(box: Locator) -> bool:

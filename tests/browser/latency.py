@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from lab import handle, pictures, press, readout, rest, slider
+from lab import handle, pictures, press, readout, rest, slider, wait_for
 from playwright.sync_api import Locator
 
 # What was measured: explorer, slider, how many values it has, seconds.
@@ -35,6 +35,15 @@ WATCH = """
                 });
             });
         });
+    }
+"""
+
+# Whether the last file that was set on each picture has been painted.
+ALL_PAINTED = """
+    () => {
+        const last = new Map(window.watched.set.map(([k, src]) => [k, src]));
+        const painted = new Set(window.watched.shown.map(([, src]) => src));
+        return [...last.values()].every(src => painted.has(src));
     }
 """
 
@@ -73,7 +82,8 @@ def drag_through(box: Locator, name: str, picture: int, sweeps: int = 3) -> Drag
         mouse.move(track["x"] + share * track["width"], y)
         time.sleep(max(0.0, start + (k + 1) * PACE - time.monotonic()))
     mouse.up()
-    time.sleep(0.5)
+    wait_for(lambda: pictures(box)[picture].get_attribute("title") == title_of[readout(box, name)], "the end is lost")
+    wait_for(lambda: box.page.evaluate(ALL_PAINTED), "a picture is not painted")
     watched = box.page.evaluate("() => window.watched")
     seconds, last = latencies(watched, name, picture, title_of)
     return Drag(len(title_of), seconds, last)

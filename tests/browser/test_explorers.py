@@ -72,7 +72,7 @@ def see(box, expected):
         return not wrong
 
     try:
-        wait_for(all_agree, 5, "")
+        wait_for(all_agree, "")
     except TimeoutError:
         pytest.fail(f"the screen shows something else: {', '.join(wrong)}. The explorer says:\n{box.inner_text()}")
 
