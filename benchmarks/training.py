@@ -32,7 +32,7 @@ def usual_loop(seed: int, test: tuple[Tensor, Tensor]) -> Iterator[float]:
     """Trains an epoch at a time, as PyTorch's tutorials do, and yields the accuracy after it."""
     torch.manual_seed(seed)
     model = LeNet5()
-    batches = DataLoader(MNIST(DATA, train=True, transform=ToTensor()), batch_size=64, shuffle=True)
+    batches = DataLoader(MNIST(DATA, train=True, download=True, transform=ToTensor()), batch_size=64, shuffle=True)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     while True:
         model.train()

@@ -24,6 +24,16 @@ CASES = {
         "drawing holds numbers outside 0 to 1; as_mnist needs 0 for paper, 1 for ink",
     ),
     "a drawing of NaN": (lambda: as_mnist(torch.full((4, 4), torch.nan)), ValueError, "numbers outside 0 to 1"),
+    "ink that is nearly paper": (
+        lambda: as_mnist(torch.full((4, 4), 0.001)),
+        ValueError,
+        "drawing holds no ink above 0.001, which is paper among 256 levels of grey; as_mnist needs darker strokes",
+    ),
+    "two pixels far apart": (
+        lambda: as_mnist(torch.block_diag(torch.ones(1, 1), torch.zeros(600, 500), torch.ones(1, 1))),
+        ValueError,
+        "drawing is 602×502 pixels large, with strokes so thin that none is left when it is reduced to 20×17; as_mnist",
+    ),
     "an empty sheet": (lambda: as_mnist(torch.zeros(4, 4)), ValueError, "drawing holds no ink; as_mnist needs some"),
 }
 
