@@ -3,12 +3,12 @@
 import io
 from collections import OrderedDict
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor, nn
 
 from helpers.files import output_folder, write_atomically
+from helpers.state_dicts import check_weights, load_weights
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 _SHIPPED = "lenet5"
@@ -61,60 +61,63 @@ class LeNet5(nn.Module):
         return self.classifier(self.features(images))
 
 
-def load_lenet5(name: str = _SHIPPED, folder: Path | None = None) -> LeNet5:
+def load_lenet5(name: str = _SHIPPED, folder: Path | str | None = None) -> LeNet5:
     """A trained LeNet-5 in eval mode, on the CPU.
 
     Args:
-        name: `"lenet5"` for the weights that ship with the project, `"my_lenet5"` for those that notebook 01 saves.
-        folder: where the file `name.pt` lies, if not in `helpers/weights`.
+        name: `"lenet5"` for the weights that ship with the project, `"my_lenet5"` for those that notebook 01 saves;
+            with `.pt` at its end or without.
+        folder: where the file lies, if not in `helpers/weights`. `~` is your home.
 
     Raises:
         FileNotFoundError: there is no such file.
         PermissionError: it can't be read.
-        ValueError: the file is damaged, holds more than tensors, those of another network, or NaN or infinity.
+        ValueError: the file is damaged, holds more than tensors, weights that are wrapped or of another network, or NaN
+            or infinity.
     """
-    if folder is None:
-        folder = WEIGHTS if name == _SHIPPED else output_folder(WEIGHTS)
-    path = Path(folder) / f"{name}.pt"
+    path = _path(name, folder)
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights at {path}; run notebook 01, which trains and saves 'my_lenet5'")
-    try:
-        # torch.load does not look at the checksums that torch.save has written.
-        if broken := ZipFile(path).testzip():
-            raise BadZipFile(f"bad checksum of {broken}")
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except PermissionError:
-        raise
-    except Exception as error:  # damaged bytes lead torch.load to errors of many kinds
-        raise ValueError(f"{path} is damaged, or is no file of weights that torch.load trusts: {error}") from error
     model = LeNet5()
-    try:
-        model.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} does not hold the weights of a LeNet-5: {error}") from error
-    if not all(weights.isfinite().all() for weights in model.parameters()):
-        raise ValueError(f"{path} holds weights that are NaN or infinite: that training went wrong")
+    load_weights(model, path)
     return model.eval()
 
 
-def save_lenet5(model: LeNet5, name: str = "my_lenet5", folder: Path | None = None) -> Path:
+def save_lenet5(model: LeNet5, name: str = "my_lenet5", folder: Path | str | None = None) -> Path:
     """Write the weights of `model` to `folder/name.pt`, whole or not at all, and return that path.
 
-    Without a folder they go to `helpers/weights`, where `load_lenet5` finds them.
+    Without a folder they go to `helpers/weights`, where `load_lenet5` finds them. `~` is your home.
 
     Raises:
         TypeError: `model` is no LeNet5, so that `load_lenet5` could not read its weights.
-        ValueError: `name` is empty, or that of the shipped weights, which are never written over.
+        ValueError: `name` is empty, or that of the shipped weights, which are never written over; or the weights are
+            NaN or infinite, or their shapes are not those of a LeNet-5.
+        OSError: the folder does not exist or can't be written.
     """
     if not isinstance(model, LeNet5):
-        raise TypeError(f"model is a {type(model).__name__}; save_lenet5 needs a LeNet5")
-    if not Path(name).name:
-        raise ValueError(f"name is {name!r}; save_lenet5 needs that of a file, such as 'my_lenet5'")
+        inside = [name for name in ("module", "_orig_mod") if isinstance(getattr(model, name, None), LeNet5)]
+        hint = f": that is model.{inside[0]}" if inside else ""
+        raise TypeError(f"model is a {type(model).__name__}; save_lenet5 needs a LeNet5{hint}")
+    path = _path(name, folder)
     # Some file systems take capitals and small letters for the same.
-    if Path(name).name.casefold() == _SHIPPED:
+    if path.name.casefold() == f"{_SHIPPED}.pt":
         raise ValueError(f"{name!r} is the name of the shipped weights; choose another, such as 'my_lenet5'")
+    state = model.state_dict()
+    with torch.device("meta"):  # shapes without numbers, so that none is drawn at random
+        check_weights(state, LeNet5(), "model")
     content = io.BytesIO()
-    torch.save(model.state_dict(), content)
-    path = (output_folder(WEIGHTS) if folder is None else Path(folder)) / f"{name}.pt"
+    torch.save(state, content)
     write_atomically(path, content.getvalue())
     return path
+
+
+def _path(name: str, folder: Path | str | None) -> Path:
+    """Where the weights of that name lie, or will lie."""
+    path = Path(name).expanduser()
+    if not path.name:
+        raise ValueError(f"name is {name!r}; it must be that of a file, such as 'my_lenet5'")
+    if path.suffix != ".pt":
+        path = path.with_name(f"{path.name}.pt")
+    if folder is None:
+        folder = WEIGHTS if path == Path(f"{_SHIPPED}.pt") else output_folder(WEIGHTS)
+    return Path(folder).expanduser() / path

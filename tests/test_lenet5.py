@@ -5,6 +5,8 @@ import os
 import pickle
 import re
 import shutil
+from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import torch
@@ -88,17 +90,95 @@ def test_a_loaded_model_is_in_eval_mode_and_float32(model):
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in model.parameters())
 
 
-def test_save_and_load_give_the_same_model(tmp_path, images):
-    torch.manual_seed(0)
+def assert_same_weights(model, other):
+    assert model.state_dict().keys() == other.state_dict().keys()
+    assert all(weights.equal(other.state_dict()[name]) for name, weights in model.state_dict().items())
+
+
+def test_save_and_load_give_the_same_model(tmp_path):
     model = LeNet5()
     assert save_lenet5(model, folder=tmp_path) == tmp_path / "my_lenet5.pt"
     assert save_lenet5(model, "other", tmp_path) == tmp_path / "other.pt"
     for name in ("my_lenet5", "other"):
         loaded = load_lenet5(name, tmp_path)
         assert not loaded.training
-        assert loaded.state_dict().keys() == model.state_dict().keys()
-        assert all(loaded.state_dict()[key].equal(value) for key, value in model.state_dict().items())
+        assert_same_weights(loaded, model)
     assert sorted(os.listdir(tmp_path)) == ["my_lenet5.pt", "other.pt"]
+
+
+def test_a_name_may_end_with_pt_and_a_folder_begin_with_the_home_of_the_user(tmp_path, monkeypatch):
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    model = LeNet5()
+    for name, folder in (("one.pt", "~"), ("two", "~"), ("~/three.pt", None), (tmp_path / "four.v2", None)):
+        path = save_lenet5(model, name, folder)
+        assert_same_weights(load_lenet5(name, folder), model)
+        assert_same_weights(load_lenet5(path.name, tmp_path), model)
+    assert sorted(os.listdir(tmp_path)) == ["four.v2.pt", "one.pt", "three.pt", "two.pt"]
+    assert_same_weights(load_lenet5("lenet5.pt"), load_lenet5())
+
+
+def nan_in_a_bias():
+    model = LeNet5()
+    model.features.conv2.bias.data[3] = torch.nan
+    return model
+
+
+def larger_filters():
+    model = LeNet5()
+    model.features.conv1 = nn.Conv2d(1, 6, 7, padding=3)
+    return model
+
+
+class Compiled(nn.Module):
+    """Holds a model as torch.compile's does, which takes 7 seconds to make."""
+
+    def __init__(self, model):
+        super().__init__()
+        self._orig_mod = model
+
+
+# what can't be saved: (the model, the error, what is said of it)
+UNSOUND = {
+    "not a number": (
+        nan_in_a_bias,
+        ValueError,
+        "model holds weights that are NaN or infinite ('features.conv2.bias'): that training went wrong",
+    ),
+    "larger filters": (
+        larger_filters,
+        ValueError,
+        "model does not hold the weights of a LeNet5: 'features.conv1.weight' has the shape (6, 1, 7, 7), "
+        "not (6, 1, 5, 5)",
+    ),
+    "in DataParallel": (
+        lambda: nn.DataParallel(LeNet5()),
+        TypeError,
+        "model is a DataParallel; save_lenet5 needs a LeNet5: that is model.module",
+    ),
+    "compiled": (
+        lambda: Compiled(LeNet5()),
+        TypeError,
+        "model is a Compiled; save_lenet5 needs a LeNet5: that is model._orig_mod",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNSOUND)
+def test_a_good_file_is_never_replaced_by_one_that_could_not_be_loaded(case, tmp_path):
+    make, error, message = UNSOUND[case]
+    before = save_lenet5(LeNet5(), folder=tmp_path).read_bytes()
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        save_lenet5(make(), folder=tmp_path)
+    assert (tmp_path / "my_lenet5.pt").read_bytes() == before
+    assert os.listdir(tmp_path) == ["my_lenet5.pt"]
+
+
+def test_saving_draws_no_random_numbers(tmp_path):
+    model = LeNet5()
+    before = torch.get_rng_state()
+    save_lenet5(model, folder=tmp_path)
+    assert torch.get_rng_state().equal(before)
 
 
 def test_saving_again_replaces_the_file(tmp_path):
@@ -108,7 +188,7 @@ def test_saving_again_replaces_the_file(tmp_path):
     assert load_lenet5("my_lenet5", tmp_path).features.conv1.weight.equal(model.features.conv1.weight)
 
 
-@pytest.mark.parametrize("name", ["lenet5", "LeNet5", "./lenet5", "folder/../lenet5"])
+@pytest.mark.parametrize("name", ["lenet5", "LeNet5", "lenet5.pt", "./lenet5", "folder/../lenet5"])
 def test_the_shipped_weights_are_never_written_over(name, tmp_path, monkeypatch):
     shutil.copytree(WEIGHTS, tmp_path, dirs_exist_ok=True)
     (tmp_path / "folder").mkdir()
@@ -177,63 +257,176 @@ def one_flipped_byte() -> bytes:
     return bytes(content)
 
 
-def state_of_a_lenet5_with_larger_filters():
-    model = LeNet5()
-    model.features.conv1 = nn.Conv2d(1, 6, 7, padding=3)
-    return saved(model.state_dict())
+def old_format(thing) -> bytes:
+    """As torch.save wrote it before version 1.6: no zip."""
+    content = io.BytesIO()
+    torch.save(thing, content, _use_new_zipfile_serialization=False)
+    return content.getvalue()
 
 
-NO_FILE_OF_WEIGHTS = "is damaged, or is no file of weights that torch.load trusts: "
-NO_LENET5 = "does not hold the weights of a LeNet-5: "
+def another_zip() -> bytes:
+    content = io.BytesIO()
+    with ZipFile(content, "w") as archive:
+        archive.writestr("a text", "hello")
+    return content.getvalue()
 
-# what the file holds, and what is said of it
+
+WEB_PAGE = "is a page of HTML, not weights: the download went wrong; fetch the file itself"
+REFUSED = (
+    "as torch.save(model) writes them; they could run code, so they are refused. "
+    "Save the weights alone: torch.save(model.state_dict(), ...)"
+)
+NO_LENET5 = "does not hold the weights of a LeNet5: "
+
+# what the file holds, and all that is said of it
 DAMAGED = {
-    "empty": (lambda: b"", NO_FILE_OF_WEIGHTS),
-    "cut to half": (lambda: shipped()[: len(shipped()) // 2], NO_FILE_OF_WEIGHTS),
-    "last byte lost": (lambda: shipped()[:-1], NO_FILE_OF_WEIGHTS),
-    "one byte flipped": (one_flipped_byte, NO_FILE_OF_WEIGHTS + "bad checksum of .*data"),
-    "a text": (lambda: b"hello", NO_FILE_OF_WEIGHTS),
-    "a web page": (lambda: b"<!DOCTYPE html><html><body>404: not found</body></html>", NO_FILE_OF_WEIGHTS),
-    "the pointer that Git LFS leaves": (lambda: b"version https://git-lfs.github.com/spec/v1\n", NO_FILE_OF_WEIGHTS),
-    "a whole model, not its weights": (lambda: saved(LeNet5()), NO_FILE_OF_WEIGHTS),
+    "empty": (lambda: b"", "is empty; fetch it, or save it, again"),
+    "cut to half": (lambda: shipped()[: len(shipped()) // 2], "is damaged, as if only a part of it had been fetched"),
+    "last byte lost": (lambda: shipped()[:-1], "is damaged, as if only a part of it had been fetched"),
+    "one byte flipped": (one_flipped_byte, "is damaged: the checksum of archive/data/4 in it is wrong"),
+    "the old format, cut": (
+        lambda: old_format(LeNet5().state_dict())[:10_000],
+        "is damaged, or is no file that torch.save has written",
+    ),
+    "a text": (lambda: b"hello", "is no file that torch.save has written: it begins with b'hello'"),
+    "another zip": (another_zip, "is damaged, or is no file that torch.save has written"),
+    "a web page": (lambda: b"<!DOCTYPE html><html><body>404: not found</body></html>", WEB_PAGE),
+    "a web page after a mark of its encoding and an empty line": (lambda: b"\xef\xbb\xbf\n<html></html>", WEB_PAGE),
+    "the pointer that Git LFS leaves": (
+        lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+        "is a pointer of Git LFS, not the file itself; fetch that with `git lfs pull`",
+    ),
+    "a whole model, not its weights": (
+        lambda: saved(LeNet5()),
+        "holds Python objects (helpers.lenet5.LeNet5) besides tensors, " + REFUSED,
+    ),
+    "a whole model in the old format": (
+        lambda: old_format(LeNet5()),
+        "holds Python objects (helpers.lenet5.LeNet5) besides tensors, " + REFUSED,
+    ),
+    "a pickle": (lambda: pickle.dumps(LeNet5().state_dict()), "is damaged, or is no file that torch.save has written"),
     "one layer lost": (
         lambda: saved({k: v for k, v in LeNet5().state_dict().items() if "conv2" not in k}),
-        NO_LENET5 + "(?s:.*)Missing.*features.conv2.weight",
+        NO_LENET5 + "'features.conv2.weight' is missing",
     ),
     "one layer too many": (
         lambda: saved({**LeNet5().state_dict(), "features.conv3.weight": torch.zeros(1)}),
-        NO_LENET5 + "(?s:.*)features.conv3.weight",
+        NO_LENET5 + "'features.conv3.weight' is unknown",
     ),
     "larger filters": (
-        state_of_a_lenet5_with_larger_filters,
-        NO_LENET5 + r"(?s:.*)\[6, 1, 7, 7\].*\[6, 1, 5, 5\]",
+        lambda: saved(larger_filters().state_dict()),
+        NO_LENET5 + "'features.conv1.weight' has the shape (6, 1, 7, 7), not (6, 1, 5, 5)",
+    ),
+    "a name without a tensor": (
+        lambda: saved({**LeNet5().state_dict(), "features.conv2.bias": 3}),
+        NO_LENET5 + "'features.conv2.bias' is of the type int, not a tensor",
     ),
     "not a number": (
         lambda: saved({k: v / 0 for k, v in LeNet5().state_dict().items()}),
-        "holds weights that are NaN or infinite: that training went wrong",
+        "holds weights that are NaN or infinite ('features.conv1.weight'): that training went wrong",
     ),
-    "another network": (lambda: saved(nn.Linear(2, 2).state_dict()), NO_LENET5),
-    "only a tensor": (lambda: saved(torch.zeros(3)), NO_LENET5),
-    "a list": (lambda: saved([1, 2]), NO_LENET5),
-    "keys that are no names": (lambda: saved({1: torch.zeros(3)}), NO_LENET5),
+    "infinite in single precision": (
+        lambda: saved({**LeNet5().state_dict(), "features.conv2.bias": torch.full((16,), 1e200, dtype=torch.float64)}),
+        "holds weights that are NaN or infinite ('features.conv2.bias'): that training went wrong",
+    ),
+    "another network": (
+        lambda: saved(nn.Linear(2, 2).state_dict()),
+        NO_LENET5 + "'features.conv1.weight' is missing and 'weight' is unknown",
+    ),
+    "another network in a dictionary": (
+        lambda: saved({"epoch": 3, "model": nn.Linear(2, 2).state_dict()}),
+        NO_LENET5 + "'features.conv1.weight' is missing and 'epoch' is unknown",
+    ),
+    "only a tensor": (
+        lambda: saved(torch.zeros(3)),
+        NO_LENET5 + "it is of the type Tensor, not a dictionary of tensors",
+    ),
+    "a list": (lambda: saved([1, 2]), NO_LENET5 + "it is of the type list, not a dictionary of tensors"),
+    "nothing": (lambda: saved({}), NO_LENET5 + "'features.conv1.weight' is missing"),
+    "keys that are no names": (
+        lambda: saved({1: torch.zeros(3)}),
+        NO_LENET5 + "'features.conv1.weight' is missing and 1 is unknown",
+    ),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGED)
 def test_a_file_that_is_no_lenet5_is_a_value_error_that_names_it(damage, tmp_path):
     make, message = DAMAGED[damage]
-    (tmp_path / "my_lenet5.pt").write_bytes(make())
-    with pytest.raises(ValueError, match=rf"{re.escape(str(tmp_path))}.my_lenet5\.pt {message}"):
+    path = tmp_path / "my_lenet5.pt"
+    path.write_bytes(make())
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{path} {message}')}$"):
         load_lenet5("my_lenet5", tmp_path)
+
+
+def test_the_old_format_is_read(tmp_path):
+    model = LeNet5()
+    (tmp_path / "old.pt").write_bytes(old_format(model.state_dict()))
+    assert_same_weights(load_lenet5("old", tmp_path), model)
+
+
+def prefixed(prefix: str, state: dict) -> dict:
+    return {prefix + name: weights for name, weights in state.items()}
+
+
+# how the weights are wrapped: (the wrapping, what is said of it)
+WRAPPED = {
+    "DataParallel": (
+        lambda model: nn.DataParallel(model).state_dict(),
+        "wrapped by DataParallel, with 'module.' before each name",
+    ),
+    "torch.compile": (
+        lambda model: Compiled(model).state_dict(),
+        "wrapped by torch.compile, with '_orig_mod.' before each name",
+    ),
+    "both": (
+        lambda model: prefixed("module._orig_mod.", model.state_dict()),
+        "wrapped by DataParallel and torch.compile, with 'module._orig_mod.' before each name",
+    ),
+    "a larger model": (
+        lambda model: nn.ModuleDict({"lenet": model}).state_dict(),
+        "wrapped by a larger model, with 'lenet.' before each name",
+    ),
+    **{
+        key: (
+            lambda model, key=key: {
+                "epoch": 3,
+                "optimizer_state_dict": torch.optim.AdamW(model.parameters()).state_dict(),
+                key: model.state_dict(),
+            },
+            f"in a dictionary, under {key!r}",
+        )
+        for key in ("model_state_dict", "state_dict", "model")
+    },
+    "all": (
+        lambda model: {"state_dict": nn.DataParallel(model).state_dict(), "epoch": 3},
+        "in a dictionary, under 'state_dict' and wrapped by DataParallel, with 'module.' before each name",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrapping", WRAPPED)
+def test_wrapped_weights_are_named_with_a_line_that_unwraps_them(wrapping, tmp_path):
+    wrap, message = WRAPPED[wrapping]
+    model = LeNet5()
+    path = tmp_path / "my_lenet5.pt"
+    torch.save(wrap(model), path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError) as raised:
+        load_lenet5("my_lenet5", tmp_path)
+    message = rf"{re.escape(f'{path} holds the weights {message}')}; take them out with (.+), and load that file"
+    exec(re.fullmatch(message, str(raised.value))[1], {"torch": torch})
+    assert_same_weights(load_lenet5("my_lenet5_unwrapped", tmp_path), model)
+    assert path.read_bytes() == before
 
 
 def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
     path = save_lenet5(LeNet5(), folder=tmp_path)
 
-    def refuse(file, *_, **__):
-        raise PermissionError(13, "Permission denied", str(file))
+    def refuse(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(lenet5, "ZipFile", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(PermissionError, match="Permission denied"):
         load_lenet5("my_lenet5", tmp_path)
     assert path.is_file()
