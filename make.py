@@ -1,0 +1,283 @@
+"""The commands of this project, on Windows, macOS and Linux: `python make.py run` is what `make run` calls.
+
+Each command first sets up what it needs: .venv, and in it the packages in the versions of constraints.txt.
+"""
+
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+ENVIRONMENT = ROOT / ".venv"
+PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+# An older Python has to read this file in order to say so: it is written in the syntax of Python 3.6, and up to here in
+# its library too. Once .venv is there, any Python will do.
+if sys.version_info < (3, 11):  # noqa: UP036
+    if PYTHON.exists() and Path(sys.prefix).resolve() != ENVIRONMENT.resolve():
+        sys.exit(subprocess.call([str(PYTHON), str(ROOT / "make.py")] + sys.argv[1:]))
+    sys.exit(
+        f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}. "
+        "Name another: make PYTHON=python3.12 ..., or python3.12 make.py ..."
+    )
+
+# The wheels of torch and torchvision that .venv takes
+WHEELS = {
+    "cpu": "the small ones, for a computer without a GPU",
+    "auto": "those that fit this computer's GPU, or the small ones",
+    "pypi": "PyPI's, as pip installs them; this is the default",
+}
+CHOSEN = ENVIRONMENT / ".torch"
+UV = "uv>=0.7.14,<1"
+
+TESTS = [
+    ["ruff", "check"],
+    ["ruff", "format", "--check"],
+    # Two runs, as one process that holds torch beside a kernel that holds it too takes 2 GB.
+    ["pytest", "tests", "--ignore", "tests/browser", "--ignore", "tests/assignment"],
+    ["pytest", "notebooks"],
+]
+
+COMMANDS = {}
+
+
+def command(function):
+    COMMANDS[function.__name__.replace("_", "-")] = function
+    return function
+
+
+@command
+def run():
+    """execute the four notebooks and draw figures/"""
+    set_up()
+    call("notebooks/run.py")
+
+
+@command
+def further():
+    """execute the four that go further: notebooks/going_further"""
+    set_up()
+    call("notebooks/run.py", *notebooks("going_further"))
+
+
+@command
+def lab():
+    """open JupyterLab on the notebooks"""
+    set_up()
+    prompt = "--ServerApp.kernel_websocket_connection_class=helpers.server.PromptConnection"
+    call("-m", "jupyterlab", "--notebook-dir=.", prompt, "notebooks/01_build_and_train_lenet5.ipynb")
+
+
+@command
+def test():
+    """run the unit tests, and the notebooks as tests"""
+    set_up()
+    for words in TESTS:
+        call("-m", *words)
+
+
+@command
+def test_browser():
+    """move every slider in JupyterLab, in Chromium, and time them"""
+    # Chromium must be installed (Debian: apt-get install chromium).
+    add("browser")
+    call("-m", "pytest", "tests/browser")
+
+
+@command
+def assignment():
+    """build what students get: build/inside_lenet5.zip"""
+    add("assignment")
+    call("assignment/build.py")
+
+
+@command
+def test_assignment():
+    """grade a class of made students with nbgrader"""
+    add("assignment")
+    call("-m", "pytest", "tests/assignment")
+
+
+@command
+def bench():
+    """measure how fast all this is, and against what"""
+    set_up()
+    # With PyTorch's threads as they come: nothing else runs beside it.
+    call("-m", "benchmarks", OMP_WAIT_POLICY=None)
+
+
+@command
+def accept():
+    """execute all notebooks and keep their new outputs and figures"""
+    set_up()
+    call("notebooks/run.py", "--in-place", *notebooks(), *notebooks("going_further"))
+
+
+@command
+def mutation():
+    """change the helpers in hundreds of small ways, and see that the tests notice (half an hour)"""
+    add("mutation")
+    shutil.rmtree(ROOT / "mutants", ignore_errors=True)
+    # One thread: mutmut forks a process that has used torch, and its threads do not come along.
+    call("-m", "mutmut", "run", OMP_NUM_THREADS="1")
+    call("-m", "mutmut", "results")
+    call("-m", "mutmut", "export-cicd-stats", stdout=subprocess.DEVNULL)
+    stats = json.loads((ROOT / "mutants" / "mutmut-cicd-stats.json").read_text(encoding="utf-8"))
+    share = 100 * (stats["killed"] + stats["timeout"]) / stats["total"]
+    print(f"{share:.1f} % of {stats['total']} mutants fail a test; 95 % are asked for")
+    sys.exit(share < 95)
+
+
+def notebooks(folder: str = ".") -> list[str]:
+    here = ROOT / "notebooks"
+    return sorted(path.relative_to(ROOT).as_posix() for path in (here / folder).glob("*.ipynb"))
+
+
+def set_up() -> None:
+    """Make .venv and install into it, or do nothing where all is there already.
+
+    Whether it is, .venv/.ready says, which is deleted first and written last: what was not finished is begun anew.
+    """
+    asked = os.environ.get("TORCH", "")
+    if is_ready() and asked in ("", read(CHOSEN)):
+        return
+    make_environment()
+    wheels = choose_wheels(asked)
+    mark().unlink(missing_ok=True)
+    CHOSEN.write_text(wheels, encoding="utf-8")
+    if wheels != "pypi":
+        # uv knows where the other wheels lie. pip then keeps them, as 2.15.0+cpu is a build of 2.15.0.
+        call("-m", "pip", "install", UV)
+        pair = ["--constraint", "constraints.txt", "torch", "torchvision"]
+        call("-m", "uv", "pip", "install", "--python", str(PYTHON), f"--torch-backend={wheels}", *pair)
+    call("-m", "pip", "install", "--constraint", "constraints.txt", "--editable", ".[test]")
+    if subprocess.run([str(PYTHON), "-c", "import torchvision"], cwd=ROOT).returncode != 0:
+        sys.exit("torch and torchvision do not fit together: delete the folder .venv, and run this again")
+    write_mark()
+
+
+def add(extra: str) -> None:
+    """Set up, and install what this extra of pyproject.toml asks for beside the rest."""
+    import tomllib  # which an older Python lacks
+
+    set_up()
+    if is_ready(extra):
+        return
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    mark(extra).unlink(missing_ok=True)
+    call("-m", "pip", "install", "--constraint", "constraints.txt", *project["optional-dependencies"][extra])
+    write_mark(extra)
+
+
+def mark(extra: str = "") -> Path:
+    return ENVIRONMENT / (f".ready-{extra}" if extra else ".ready")
+
+
+def state() -> str:
+    """What an environment is made for and of. A file's time would not do: those of a zip are older than any .venv."""
+    files = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")]
+    return json.dumps({"folder": str(ROOT), "files": hashlib.sha256(b"\0".join(files)).hexdigest()})
+
+
+def is_ready(extra: str = "") -> bool:
+    return PYTHON.exists() and read(mark(extra)) == state()
+
+
+def write_mark(extra: str = "") -> None:
+    mark(extra).write_text(state(), encoding="utf-8")
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def make_environment() -> None:
+    """A .venv with a Python that is new enough, and with pip."""
+    if not ENVIRONMENT.exists():
+        start(sys.executable, "-m", "venv", str(ENVIRONMENT))
+    version = answer("import sys; print(*sys.version_info[:2], sep='.')")
+    if version is None:
+        sys.exit("no Python runs in the folder .venv: delete this folder, and run this again")
+    if tuple(map(int, version.split("."))) < (3, 11):
+        sys.exit(f"Python 3.11 or newer is needed; .venv has {version}: delete this folder, and run this again")
+    if answer("import pip._internal.cli.main") is None:
+        if answer("import ensurepip") is None:
+            sys.exit("there is no pip in .venv; on Debian and Ubuntu, install python3-venv, and run this again")
+        call("-m", "ensurepip")
+
+
+def choose_wheels(asked: str) -> str:
+    """The wheels of torch that are asked for, if they can be had, or those that .venv takes already."""
+    before = read(CHOSEN) or "pypi"
+    if asked in ("", before):
+        return before
+    there = answer("import importlib.util as u\nif u.find_spec('torch'): import torch; print(torch.__version__)")
+    # What was begun may be changed. And a CPU build is one, whoever has installed it; on macOS, all are.
+    if there == "" or (asked == "cpu" and there and there.partition("+")[2] in ("", "cpu")):
+        return asked
+    sys.exit(
+        f"TORCH={asked} is asked for, and .venv holds torch {there or '(broken)'}, as TORCH={before} installs it: "
+        "delete the folder .venv, and run this again"
+    )
+
+
+def answer(program: str) -> str | None:
+    """What the program prints in .venv's Python; None if it fails there."""
+    try:
+        done = subprocess.run([str(PYTHON), "-c", program], cwd=ROOT, capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def call(*words: str, stdout: int | None = None, **variables: str | None) -> None:
+    """Run .venv's Python in the project's folder, as `start` does."""
+    start(str(PYTHON), *words, stdout=stdout, **variables)
+
+
+def start(*words: str, stdout: int | None = None, **variables: str | None) -> None:
+    """Run a program in the project's folder, and stop with its exit status where that is not 0."""
+    shown = [word.replace(f"{ROOT}{os.sep}", "") for word in words]
+    print(subprocess.list2cmdline(shown) if os.name == "nt" else shlex.join(shown), flush=True)
+    # Threads that wait for each other by spinning train up to twenty times slower when another program wants the cores.
+    merged = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | variables
+    environment = {name: value for name, value in merged.items() if value is not None}
+    status = subprocess.run(words, cwd=ROOT, env=environment, stdout=stdout).returncode
+    if status != 0:
+        sys.exit(status if status > 0 else 128 - status)
+
+
+def usage() -> str:
+    lines = ["make COMMAND, or without make: python make.py COMMAND", ""]
+    lines += [f"{name:<16} {function.__doc__}" for name, function in COMMANDS.items()]
+    lines += ["", "Which wheels of torch and torchvision are installed, as in make run TORCH=cpu:", ""]
+    return "\n".join(lines + [f"TORCH={name:<10} {what}" for name, what in WHEELS.items()])
+
+
+def main(words: list[str]) -> None:
+    chosen = [word.partition("=")[2] for word in words if word.startswith("TORCH=")]
+    names = [word for word in words if not word.startswith("TORCH=")]
+    if not names or {"help", "-h", "--help"} & set(names):
+        print(usage())
+        return
+    unknown = [name for name in names if name not in COMMANDS]
+    if unknown:
+        sys.exit(f"there is no command {unknown[0]!r}; there are {', '.join(COMMANDS)}")
+    if chosen:
+        os.environ["TORCH"] = chosen[-1]
+    if os.environ.get("TORCH", "") not in ("", *WHEELS):
+        sys.exit(f"TORCH={os.environ['TORCH']} is not known; it is {', '.join(WHEELS)}, or left out")
+    # Control-C is for the program that runs: JupyterLab asks a question then.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    for name in names:
+        COMMANDS[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
