@@ -6,8 +6,14 @@ import nbformat
 
 _FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 
+
+def is_left_by_a_tool(path: Path) -> bool:
+    """In a folder such as .ipynb_checkpoints, where JupyterLab keeps a copy of each file that it saves."""
+    return any(part.startswith((".", "__")) for part in path.relative_to(_FOLDER.parent).parts)
+
+
 # The four numbered ones first, then those of going_further.
-NOTEBOOKS = sorted(path for path in _FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+NOTEBOOKS = sorted(path for path in _FOLDER.rglob("*.ipynb") if not is_left_by_a_tool(path))
 
 
 def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
