@@ -268,6 +268,13 @@ def test_a_folder_that_was_moved_is_set_up_again(computer, tmp_path):
     assert computer.make("run") == [RUN]
 
 
+def test_an_environment_whose_python_has_gone_is_not_ready(computer):
+    computer.make("run")
+    computer.python.unlink()
+    computer.answers["sys.version_info"] = None
+    assert computer.fails("run").startswith("no Python runs in the folder .venv")
+
+
 def test_an_environment_of_yours_is_taken(computer):
     computer.python.parent.mkdir(parents=True)
     computer.python.touch()
@@ -451,8 +458,15 @@ def test_an_extra_that_could_not_be_installed_leaves_the_rest_ready(computer):
 
 
 def test_an_extra_is_installed_again_when_others_are_asked_for(computer):
+    """And when they were, and could not be had."""
     computer.make("test-browser")
+    before = (computer.folder / "constraints.txt").read_text()
     (computer.folder / "constraints.txt").write_text("playwright==2\n")
+    computer.failing = {"playwright": 1}
+    assert computer.fails("test-browser") == 1
+    assert computer.started[-2:] == [BASE, f"{PIP} playwright>=1"]
+    computer.failing = {}
+    (computer.folder / "constraints.txt").write_text(before)
     assert computer.make("test-browser")[:-1] == [BASE, f"{PIP} playwright>=1"]
 
 
