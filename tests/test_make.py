@@ -8,6 +8,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -64,11 +65,8 @@ class Computer:
 
     def make(self, *words: str) -> list[str]:
         """What is started by make.py with these words."""
-        spec = importlib.util.spec_from_file_location("small_make", self.folder / "make.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
         self.started, self.environments = [], []
-        module.main(list(words))
+        module(self.folder).main(list(words))
         return self.started
 
     def fails(self, *words: str) -> str | int:
@@ -92,8 +90,9 @@ def computer(tmp_path, monkeypatch):
     return made
 
 
-def module():
-    spec = importlib.util.spec_from_file_location("the_make", ROOT / "make.py")
+def module(folder=ROOT):
+    """The make.py in this folder."""
+    spec = importlib.util.spec_from_file_location("the_make", folder / "make.py")
     found = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(found)
     return found
@@ -155,7 +154,9 @@ def test_the_test_commands_run_one_after_the_other_until_one_fails(computer):
     assert computer.fails("test") == 137
 
 
-def test_commands_name_the_notebooks_in_order(computer):
+def test_commands_name_the_notebooks_in_order(computer, monkeypatch):
+    glob = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda *of: sorted(glob(*of), reverse=True))  # as a disk may give them
     further = computer.folder / "notebooks" / "going_further"
     further.mkdir(parents=True)
     for name in ("02_b.ipynb", "01_a.ipynb", "run.py", "going_further/b.ipynb", "going_further/a.ipynb"):
@@ -341,14 +342,51 @@ def test_an_older_python_is_told_what_is_needed(folder):
     )
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a symbolic link to Python stands for .venv here")
-def test_an_older_python_lets_that_of_the_environment_go_on(folder):
-    """So `make PYTHON=python3.12 run` once is enough."""
+@pytest.fixture
+def environment(folder):
+    """In the place of .venv, a link to this Python."""
+    if os.name == "nt":
+        pytest.skip("Windows makes symbolic links for administrators alone")
     (folder / ".venv" / "bin").mkdir(parents=True)
     (folder / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    return folder / ".venv"
+
+
+def test_an_older_python_lets_that_of_the_environment_go_on(folder, environment):
+    """So `make PYTHON=python3.12 run` once is enough."""
     done = in_python_3_6(folder, "rum")
     assert done.returncode == 1
     assert done.stderr.startswith("there is no command 'rum'")
+
+
+# Control-C
+
+
+def test_control_c_is_left_to_the_program_that_runs(folder, environment):
+    """JupyterLab asks a question then, and make.py must not end it before the answer."""
+    for name in ("pyproject.toml", "constraints.txt"):
+        (folder / name).touch()
+    (environment / ".ready").write_text(module(folder).state())
+    (folder / "notebooks").mkdir()
+    (folder / "notebooks" / "run.py").write_text(
+        "import sys\n"
+        "try:\n"
+        "    print('runs', flush=True)\n"
+        "    sys.stdin.read()\n"
+        "except KeyboardInterrupt:\n"
+        "    print('answered', sys.stdin.readline(), flush=True)\n"
+        "    sys.exit(3)\n"
+    )
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    line = [sys.executable, "make.py", "run"]
+    with subprocess.Popen(line, cwd=folder, start_new_session=True, **streams) as process:
+        while process.stdout.readline() not in ("runs\n", ""):
+            pass
+        os.killpg(process.pid, signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1)  # subprocess gives a program a quarter of a second
+        printed, said = process.communicate("yes\n")
+    assert (process.returncode, printed, said) == (3, "answered yes\n\n", "")
 
 
 # Which wheels of torch
