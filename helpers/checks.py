@@ -1,14 +1,36 @@
 """What the functions ask of the images, labels and numbers that they are given."""
 
+import operator
+from collections.abc import Sequence
 from math import isfinite
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 
 def kind_of(thing: object) -> str:
     """What a message calls `thing`: the dtype of a tensor, the type of anything else."""
     return f"{thing.dtype}" if isinstance(thing, Tensor) else type(thing).__name__
+
+
+def check_layout(images: Tensor, wanted_by: str) -> None:
+    """Raise unless `images` is a tensor of floating-point numbers, `(N, C, H, W)` with none of them 0.
+
+    Its values are not looked at: they may be many, and in a file.
+
+    Raises:
+        TypeError: it is no tensor, or one of another kind of numbers.
+        ValueError: its shape is wrong.
+    """
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        wanted = f"a tensor of floating-point pixels{_how_to_get_one(images)}"
+        raise TypeError(f"images are {kind_of(images)}; {wanted_by} needs {wanted}")
+    if images.dim() != 4 or 0 in images.shape:
+        raise ValueError(
+            f"images have the shape {tuple(images.shape)}; {wanted_by} needs (N, C, H, W), with none of them 0"
+        )
 
 
 def check_images(images: Tensor, wanted_by: str) -> None:
@@ -18,15 +40,24 @@ def check_images(images: Tensor, wanted_by: str) -> None:
         TypeError: it is no tensor, or one of another kind of numbers.
         ValueError: its shape or its values are wrong.
     """
-    if not isinstance(images, Tensor) or not images.is_floating_point():
-        raise TypeError(f"images are {kind_of(images)}; {wanted_by} needs a tensor of floating-point pixels")
-    if images.dim() != 4 or 0 in images.shape:
-        raise ValueError(
-            f"images have the shape {tuple(images.shape)}; {wanted_by} needs (N, C, H, W), with none of them 0"
-        )
+    check_layout(images, wanted_by)
     # The one pass that makes no copy of all images. NaN is passed on by aminmax.
     if not all(isfinite(extreme) for extreme in images.detach().aminmax()):
         raise ValueError(f"images hold NaN or infinity; {wanted_by} needs finite pixels")
+
+
+def _how_to_get_one(images: object) -> str:
+    """How a tensor of pixels comes from what one may have in its place, as the end of a message."""
+    match images:
+        case list() | tuple():
+            return ": torch.stack(images) makes one"
+        case np.ndarray():
+            return ": torch.from_numpy(images).float() makes one"
+        case DataLoader():
+            return ": take its batches, `for images, labels in loader`"
+        case Tensor(dtype=torch.uint8):
+            return ": images.float() / 255 makes them of bytes"
+    return ""
 
 
 def check_labels(labels: Tensor, images: Tensor, wanted_by: str) -> None:
@@ -48,17 +79,29 @@ def check_labels(labels: Tensor, images: Tensor, wanted_by: str) -> None:
         raise ValueError(f"labels hold {int(labels.min())}; {wanted_by} needs the numbers of the classes, from 0")
 
 
-def check_count(name: str, count: int) -> None:
-    """Raise unless `count` is an integer above zero.
+def check_integer(name: str, value: object) -> int:
+    """`value` as Python's int, also if it is an integer of NumPy or PyTorch.
+
+    Raises:
+        TypeError: it is no integer. True and False are none, although Python counts with them.
+    """
+    try:
+        return _as_int(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}; it must be an integer") from None
+
+
+def check_count(name: str, count: object) -> int:
+    """`count` as Python's int, which is above zero.
 
     Raises:
         TypeError: it is no integer.
         ValueError: it is zero or less.
     """
-    if not isinstance(count, int):
-        raise TypeError(f"{name} is {count!r}; it must be an integer")
+    count = check_integer(name, count)
     if count <= 0:
         raise ValueError(f"{name} is {count}; it must be above zero")
+    return count
 
 
 def check_ink(images: Tensor, wanted_by: str) -> None:
@@ -73,3 +116,25 @@ def check_ink(images: Tensor, wanted_by: str) -> None:
             f"images hold pixels from {low:g} to {high:g}; {wanted_by} needs 0 for paper to 1 for ink: "
             "divide bytes by 255, undo a normalisation"
         )
+
+
+def as_integers(values: object) -> list[int]:
+    """What a sequence, or an array or a tensor of one dimension, holds, as Python's integers.
+
+    Raises:
+        TypeError: it is none of these (a text and bytes are none), or holds anything else, which the message names.
+    """
+    if isinstance(values, (np.ndarray, Tensor)) and values.ndim == 1:
+        values = values.tolist()
+    if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
+        raise TypeError(f"{type(values).__name__} is none, or has not one dimension")
+    return [_as_int(value) for value in values]
+
+
+def _as_int(value: object) -> int:
+    if isinstance(value, (bool, np.bool_)) or (isinstance(value, Tensor) and value.dtype == torch.bool):
+        raise TypeError(f"{value!r} is none; those of a mask are in mask.nonzero().flatten()")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{value!r} is none") from None

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from helpers import fast
-from helpers.checks import check_count, check_images, kind_of
+from helpers.checks import as_integers, check_count, check_images, check_integer, check_layout, kind_of
 
 # In eval mode these hand their input on as it is.
 _IDENTITY = (nn.Identity, nn.Dropout, nn.Dropout2d)
@@ -82,7 +82,7 @@ def filter_back(signal: Tensor, conv: nn.Conv2d, size: Sequence[int]) -> Tensor:
         `(N, conv.in_channels, H, W)`.
 
     Raises:
-        TypeError: `conv` is no convolution.
+        TypeError: `conv` is no convolution, or its filters have another dtype than the signal.
         ValueError: it can't be reversed, or never gives such a signal, or not from planes of this size.
 
     Source: Zeiler & Fergus (2013), section 2.1, "Filtering".
@@ -93,6 +93,9 @@ def filter_back(signal: Tensor, conv: nn.Conv2d, size: Sequence[int]) -> Tensor:
     height, width = _plane(size)
     if not isinstance(signal, Tensor) or signal.dim() != 4 or signal.shape[1] != conv.out_channels:
         raise ValueError(f"signal is {_given(signal)}; filter_back needs a tensor (N, {conv.out_channels}, h, w)")
+    weight = conv.weight
+    if signal.dtype != weight.dtype:
+        raise TypeError(f"signal is {signal.dtype}, the filters {weight.dtype}; filter_back needs both to be the same")
     padding = _padding(conv)
     reached = [
         (signal.shape[2 + i] - 1) * conv.stride[i] - 2 * padding[i] + conv.dilation[i] * (conv.kernel_size[i] - 1) + 1
@@ -105,10 +108,10 @@ def filter_back(signal: Tensor, conv: nn.Conv2d, size: Sequence[int]) -> Tensor:
             f"signal is {given}, size {height}×{width}; this convolution makes {given} from {reached[0]}×{reached[1]}"
         )
     if fast.applies(conv, padding) and conv.in_channels <= fast.FEW:
-        return fast.to_few_channels(signal, conv.weight, padding)
+        return fast.to_few_channels(signal, weight, padding)
     return F.conv_transpose2d(
         signal,
-        conv.weight,
+        weight,
         stride=conv.stride,
         padding=padding,
         output_padding=unreached,
@@ -118,9 +121,13 @@ def filter_back(signal: Tensor, conv: nn.Conv2d, size: Sequence[int]) -> Tensor:
 
 
 def _plane(size: Sequence[int]) -> tuple[int, int]:
-    if not isinstance(size, Sequence) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
+    try:
+        sides = as_integers(size)
+    except TypeError:
+        sides = []
+    if len(sides) != 2 or min(sides) <= 0:
         raise ValueError(f"size is {size!r}; it must be (H, W), two integers above zero")
-    return size[0], size[1]
+    return sides[0], sides[1]
 
 
 def _given(signal: object) -> str:
@@ -175,7 +182,7 @@ class DeconvNet:
     """
 
     def __init__(self, features: nn.Sequential, rule: str = "deconvnet") -> None:
-        if rule not in RULES:
+        if not isinstance(rule, str) or rule not in RULES:
             raise ValueError(f"rule {rule!r} is not known; choose one of {', '.join(RULES)}")
         if not isinstance(features, nn.Sequential):
             raise TypeError(
@@ -229,12 +236,13 @@ class DeconvNet:
             which of the images they are, and their trace.
 
         Raises:
-            TypeError: `batch_size` or `start` is no integer; and as `record`, when it comes to that batch.
-            ValueError: `batch_size` is not positive, or `start` not from 0 to N; and as `record`.
+            TypeError: `images` is no tensor of floating-point pixels, or `batch_size` or `start` no integer.
+            ValueError: `images` has another shape, `batch_size` is not positive, or `start` not from 0 to N; and as
+                `record`, when it comes to that batch.
         """
-        check_count("batch_size", batch_size)
-        if not isinstance(start, int):
-            raise TypeError(f"start is {start!r}; it must be an integer")
+        check_layout(images, "stream")
+        batch_size = check_count("batch_size", batch_size)
+        start = check_integer("start", start)
         if not 0 <= start <= len(images):
             raise ValueError(f"start is {start}; it must be from 0 to {len(images)}, the number of images")
         return self._stream(images, batch_size, start)
@@ -255,14 +263,14 @@ class DeconvNet:
         Args:
             trace: what `record` returned for the images.
             layer: the name of the layer whose output is projected.
-            channels: the feature maps, K of them; None for all.
+            channels: the numbers of the feature maps, K of them, also as an array or a tensor; None for all.
             select: `"map"` projects the whole map, `"peak"` only its strongest activation, as in the paper's figure 2.
 
         Returns:
             `(N, K, C, H, W)`, signed and not rescaled: positive where the filters ask for ink, negative for paper.
 
         Raises:
-            TypeError: `trace` is no Trace, or `channels` is not a sequence of integers.
+            TypeError: `trace` is no Trace, `layer` is no name, or `channels` no sequence of integers.
             ValueError: the trace is of another chain, or the layer, a channel or `select` does not exist.
         """
         self._check_walk(trace, layer)
@@ -351,6 +359,8 @@ class DeconvNet:
             raise TypeError(f"trace is a {type(trace).__name__}; a DeconvNet needs what record returned")
         if trace.features is not self.features:
             raise ValueError("the trace was recorded with another network; record the images with this one")
+        if not isinstance(layer, str):
+            raise TypeError(f"layer is {layer!r}; it must be a name, one of {', '.join(map(repr, self.layers))}")
         if layer not in self.layers:
             raise ValueError(f"layer {layer!r} is not in this network; it has {', '.join(self.layers)}")
 
@@ -407,17 +417,16 @@ def _numbers(activation: Tensor, channels: Sequence[int] | None) -> slice | Tens
     """`channels` of `activation` `(N, C, h, w)`, checked, and on its device: later steps then move nothing there."""
     if channels is None:
         return slice(None)  # takes all of them without a copy
-    if (
-        not isinstance(channels, Sequence)
-        or isinstance(channels, str)
-        or not all(type(channel) is int for channel in channels)
-    ):
-        raise TypeError(f"channels is {channels!r}; project needs a sequence of integers, such as [3, 7]")
+    try:
+        numbers = as_integers(channels)
+    except TypeError as error:
+        wanted = "a sequence of integers, such as [3, 7]"
+        raise TypeError(f"channels is {channels!r}; project needs {wanted}: {error}") from None
     count = activation.shape[1]
-    for channel in channels:
+    for channel in numbers:
         if not 0 <= channel < count:
             raise ValueError(f"channel {channel} does not exist; this layer has the feature maps 0 to {count - 1}")
-    return torch.tensor(channels, dtype=torch.int64, device=activation.device)
+    return torch.tensor(numbers, dtype=torch.int64, device=activation.device)
 
 
 def _chosen(activation: Tensor, channels: slice | Tensor, select: str) -> Tensor:

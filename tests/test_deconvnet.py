@@ -3,6 +3,7 @@
 import copy
 from dataclasses import FrozenInstanceError, replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,17 @@ def test_unpool_puts_each_value_at_its_switch():
 
 def test_unpool_takes_a_single_plane():
     assert unpool(torch.tensor([[5.0]]), torch.tensor([[3]]), (2, 2)).tolist() == [[0, 0], [0, 5]]
+
+
+@pytest.mark.parametrize(
+    "size",
+    [(4, 6), [4, 6], torch.Size([4, 6]), np.array([4, 6]), torch.tensor([4, 6]), [np.int64(4), torch.tensor(6)]],
+    ids=lambda size: f"{type(size).__name__} of {type(size[0]).__name__}",
+)
+def test_a_size_may_be_any_two_integers(size):
+    pixels = unpool(torch.ones(1, 2, 2, 3), torch.zeros(1, 2, 2, 3, dtype=torch.int64), size)
+    assert pixels.shape == (1, 2, 4, 6)
+    assert filter_back(torch.ones(1, 2, 2, 4), nn.Conv2d(1, 2, 3), size).shape == (1, 1, 4, 6)
 
 
 def test_unpool_adds_up_where_windows_overlap():
@@ -186,6 +198,17 @@ def test_channels_pick_and_order_the_maps(channels, select, model, images):
     some = net.project(trace, "pool2", channels, select)
     assert some.shape == (20, len(channels), 1, 28, 28)
     torch.testing.assert_close(some, every[:, list(channels)], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "channels",
+    [np.arange(3), list(np.arange(3)), torch.arange(3), list(torch.arange(3)), np.arange(3, dtype=np.uint8), range(3)],
+    ids=lambda channels: f"{type(channels).__name__} of {type(channels[0]).__name__}",
+)
+def test_channels_may_be_of_numpy_or_pytorch(channels, model, images):
+    net = DeconvNet(model.features)
+    trace = net.record(images)
+    assert net.project(trace, "pool2", channels).equal(net.project(trace, "pool2", [0, 1, 2]))
 
 
 def test_images_do_not_mix_in_a_batch(model, images):

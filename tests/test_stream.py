@@ -3,6 +3,7 @@
 import gc
 import weakref
 
+import numpy as np
 import pytest
 import torch
 
@@ -35,6 +36,12 @@ def test_a_stopped_stream_goes_on_where_it_stopped(net, images):
             break
     seen += [trace.images for _, trace in net.stream(images, 5, start=part.stop)]
     assert torch.cat(seen).equal(images)
+
+
+def test_counts_may_be_of_numpy_or_pytorch(net, images):
+    parts = [part for part, _ in net.stream(images, np.int64(8), torch.tensor(4))]
+    assert parts == [slice(4, 12), slice(12, 20)]
+    assert all(type(end) is int for part in parts for end in (part.start, part.stop))
 
 
 def test_a_finished_stream_goes_on_with_nothing(net, images):
@@ -92,6 +99,10 @@ def test_what_came_before_a_bad_image_is_not_lost(net, images):
     [
         ({"batch_size": 0}, ValueError, "batch_size is 0; it must be above zero"),
         ({"batch_size": 2.5}, TypeError, "batch_size is 2.5; it must be an integer"),
+        ({"batch_size": True}, TypeError, "batch_size is True; it must be an integer"),
+        ({"batch_size": np.int64(-1)}, ValueError, "batch_size is -1; it must be above zero"),
+        ({"start": True}, TypeError, "start is True; it must be an integer"),
+        ({"start": 20.0}, TypeError, "start is 20.0; it must be an integer"),
         ({"start": -1}, ValueError, "start is -1; it must be from 0 to 20, the number of images"),
         ({"start": 21}, ValueError, "start is 21; it must be from 0 to 20"),
         ({"start": "5"}, TypeError, "start is '5'; it must be an integer"),

@@ -1,8 +1,10 @@
 """Networks that have no way back, images that they can't take, and maps that they don't have."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from helpers.deconvnet import DeconvNet
 
@@ -13,6 +15,10 @@ def chain_of(*layers):
 
 def record(images):
     return lambda: DeconvNet(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)).eval()).record(images)
+
+
+def stream(images):
+    return lambda: DeconvNet(nn.Sequential(nn.Conv2d(1, 2, 3)).eval()).stream(images)
 
 
 def record_in_train_mode():
@@ -73,11 +79,38 @@ CASES = {
         r"^the chain is in train mode; call model.eval\(\) before record$",
     ),
     "another device": (record_on_another_device, ValueError, "images are on cpu, the weights on meta"),
-    "a list": (record([[0.0]]), TypeError, "images are list"),
+    "a list": (
+        record([torch.rand(1, 8, 8)]),
+        TypeError,
+        r"images are list; record needs a tensor of floating-point pixels: torch.stack\(images\)",
+    ),
+    "an array": (
+        record(np.zeros((1, 1, 8, 8))),
+        TypeError,
+        r"images are ndarray; .*: torch.from_numpy\(images\).float\(\) makes one",
+    ),
+    "no images": (record(None), TypeError, "images are NoneType; record needs a tensor of floating-point pixels$"),
+    "a DataLoader": (
+        record(DataLoader(TensorDataset(torch.rand(3, 1, 8, 8)))),
+        TypeError,
+        "images are DataLoader; .*: take its batches, `for images, labels in loader`",
+    ),
+    "a DataLoader to stream": (
+        stream(DataLoader(TensorDataset(torch.rand(3, 1, 8, 8)))),
+        TypeError,
+        r"images are DataLoader; stream needs a tensor .*: take its batches, `for images, labels in loader`",
+    ),
+    "a list to stream": (stream([torch.rand(1, 8, 8)]), TypeError, r"images are list; stream needs .* torch.stack"),
+    "one image to stream": (
+        stream(torch.rand(1, 8, 8)),
+        ValueError,
+        r"images have the shape \(1, 8, 8\); stream needs \(N, C, H, W\)",
+    ),
+    "a number to stream": (stream(torch.tensor(1.0)), ValueError, r"shape \(\); stream needs \(N, C, H, W\)"),
     "bytes": (
         record(torch.zeros(1, 1, 8, 8, dtype=torch.uint8)),
         TypeError,
-        "torch.uint8; record needs .* floating-point",
+        r"torch.uint8; record needs .* floating-point pixels: images.float\(\) / 255 makes them of bytes",
     ),
     "double": (
         record(torch.zeros(1, 1, 8, 8).double()),
@@ -101,6 +134,18 @@ CASES = {
     "not a number": (record(NAN), ValueError, "NaN or infinity"),
     "infinity": (record(PLUS), ValueError, "NaN or infinity"),
     "minus infinity": (record(MINUS), ValueError, "NaN or infinity"),
+    "an unhashable rule": (
+        lambda: DeconvNet(nn.Sequential(), rule=["guided"]),
+        ValueError,
+        r"rule \['guided'\] is not known",
+    ),
+    "layer by number": (
+        project(1),
+        TypeError,
+        "^layer is 1; it must be a name, one of '0', '1'$",
+    ),
+    "layer by itself": (project(nn.ReLU()), TypeError, r"^layer is ReLU\(\); it must be a name, one of '0', '1'$"),
+    "layers in a list": (project(["1"]), TypeError, r"layer is \['1'\]; it must be a name"),
     "unknown layer": (project("pool3"), ValueError, "layer 'pool3' is not in this network; it has 0, 1"),
     "another network": (
         project_the_trace_of_another_network,
@@ -110,7 +155,25 @@ CASES = {
     "channel too large": (project("1", [0, 2]), ValueError, "channel 2 does not exist; .* 0 to 1"),
     "channel below zero": (project("1", [-1]), ValueError, "channel -1 does not exist"),
     "channel by name": (project("1", ["0"]), TypeError, r"channels is \[.0.\]; .* such as \[3, 7\]"),
-    "mask of channels": (project("1", [True, False]), TypeError, r"channels is \[True, False\]"),
+    "mask of channels": (
+        project("1", [True, False]),
+        TypeError,
+        r"^channels is \[True, False\]; .* such as \[3, 7\]: True is none; those of a mask are in mask.nonzero",
+    ),
+    "mask of NumPy": (project("1", np.array([True, False])), TypeError, "channels is array.*True is none; .* a mask"),
+    "mask of PyTorch": (project("1", torch.tensor([True])), TypeError, "channels is tensor.*True is none; .* a mask"),
+    "masks of a list": (project("1", [torch.tensor(True)]), TypeError, r"tensor\(True\) is none; those of a mask"),
+    "NumPy's truth": (project("1", list(np.array([True]))), TypeError, "np.True_ is none; those of a mask"),
+    "True among channels": (project("1", [0, True]), TypeError, r"channels is \[0, True\]; .*: True is none"),
+    "channels as bytes": (project("1", b"\x00"), TypeError, "a sequence of integers, .*: bytes is none"),
+    "channels with fractions": (project("1", np.array([0.0])), TypeError, "a sequence of integers, .*: 0.0 is none"),
+    "a table of channels": (
+        project("1", torch.tensor([[0, 1]])),
+        TypeError,
+        "a sequence of integers, .*: Tensor is none, or has not one dimension",
+    ),
+    "a set of channels": (project("1", {0, 1}), TypeError, r"channels is \{0, 1\}; .* a sequence of .*: set is none"),
+    "NumPy's channel too large": (project("1", np.arange(3)), ValueError, "^channel 2 does not exist"),
     "one channel, not in a list": (project("1", 0), TypeError, "channels is 0; .* a sequence of integers"),
     "channels as a text": (project("1", "01"), TypeError, "channels is '01'; .* a sequence of integers"),
     "images in the place of a trace": (

@@ -47,7 +47,11 @@ CASES = {
         ValueError,
         "^conv pads more on one side than on the other; use an odd kernel size$",
     ),
-    "signal in double precision": (filter_it(torch.ones(1, 2, 3, 3).double()), RuntimeError, "type"),
+    "signal in double precision": (
+        filter_it(torch.ones(1, 2, 3, 3).double()),
+        TypeError,
+        "signal is torch.float64, the filters torch.float32; filter_back needs both to be the same",
+    ),
     "signal that is no tensor": (filter_it([1.0]), ValueError, "signal is a list; filter_back needs a tensor"),
     "signal to unpool that is no tensor": (
         lambda: unpool([1.0], SWITCHES, (4, 4)),
@@ -69,6 +73,9 @@ CASES = {
     "a size of three": (lambda: unpool(SIGNAL, SWITCHES, (1, 4, 4)), ValueError, r"size is \(1, 4, 4\); it must be"),
     "a size of zero": (filter_it(torch.ones(1, 2, 3, 3), (0, 5)), ValueError, r"size is \(0, 5\); .* above zero"),
     "a size of halves": (filter_it(torch.ones(1, 2, 3, 3), (5.5, 5)), ValueError, "size is .*two integers"),
+    "a size of truth": (lambda: unpool(SIGNAL, SWITCHES, (True, 4)), ValueError, r"size is \(True, 4\); it must be"),
+    "a size in a text": (lambda: unpool(SIGNAL, SWITCHES, "44"), ValueError, "size is '44'; it must be"),
+    "no size": (filter_it(torch.ones(1, 2, 3, 3), None), ValueError, r"size is None; it must be \(H, W\)"),
     "a size that is not square": (
         filter_it(torch.ones(1, 2, 3, 4), (5, 5)),
         ValueError,

@@ -1,0 +1,49 @@
+"""helpers.checks: which integers are taken, and as what. What is refused elsewhere, and how, is in bad_input/."""
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.checks import as_integers, check_count, check_integer
+
+
+@pytest.mark.parametrize("check", [check_integer, check_count])
+@pytest.mark.parametrize("three", [3, np.int64(3), np.uint8(3), np.array(3), torch.tensor(3)], ids=repr)
+def test_an_integer_of_any_library_comes_back_as_pythons(three, check):
+    checked = check("count", three)
+    assert checked == 3 and type(checked) is int
+
+
+@pytest.mark.parametrize("check", [check_integer, check_count])
+@pytest.mark.parametrize(
+    "other",
+    [True, False, np.True_, torch.tensor(True), 3.0, np.float64(3), torch.tensor(3.0), "3", None, [3], np.array([3])],
+    ids=repr,
+)
+def test_nothing_else_is_an_integer(other, check):
+    with pytest.raises(TypeError) as error:
+        check("count", other)
+    assert str(error.value) == f"count is {other!r}; it must be an integer"
+    # The reader sees no second traceback above it.
+    assert error.value.__suppress_context__
+
+
+def test_a_count_is_above_zero():
+    assert check_count("count", 1) == 1 and check_integer("start", 0) == 0 and check_integer("start", -2) == -2
+    for count in (0, -1, np.int64(0)):
+        with pytest.raises(ValueError, match=f"^count is {count}; it must be above zero$"):
+            check_count("count", count)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[0, 2], (0, 2), range(0, 3, 2), torch.Size([0, 2]), np.array([0, 2], np.uint8), torch.tensor([0, 2])],
+    ids=repr,
+)
+def test_a_sequence_an_array_or_a_tensor_becomes_a_list(values):
+    integers = as_integers(values)
+    assert integers == [0, 2] and {type(value) for value in integers} == {int}
+
+
+def test_nothing_is_a_sequence_too():
+    assert as_integers([]) == as_integers(np.array([], int)) == as_integers(torch.tensor([], dtype=torch.int64)) == []
