@@ -8,6 +8,7 @@ feature map at a time and undoes the layers in reverse, each by its own step: `u
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import torch
 import torch.nn.functional as F
@@ -202,7 +203,8 @@ class DeconvNet:
 
         Raises:
             TypeError: `images` is not a tensor of the chain's dtype.
-            ValueError: `images` has a shape or values that the chain can't take, or the chain is in train mode.
+            ValueError: `images` has a shape or values that the chain can't take, the chain is in train mode, or one of
+                its layers gives NaN or infinity.
         """
         self._check_images(images)
         activations, switches = {}, {}
@@ -214,6 +216,8 @@ class DeconvNet:
                 except RuntimeError as error:
                     shape = tuple(images.shape)
                     raise ValueError(f"images of the shape {shape} can't pass layer {name!r}: {error}") from error
+                if isinstance(layer, nn.Conv2d):  # from finite numbers nothing else makes NaN or infinity
+                    _check_finite(signal, name, layer)
                 activations[name] = signal
                 if places is not None:
                     switches[name] = places
@@ -395,6 +399,25 @@ def _step_up(layer: nn.Module, signal: Tensor) -> tuple[Tensor, Tensor | None]:
                 raise RuntimeError("a pooling window holds nothing but padding")
             return pooled, switches
     return signal, None
+
+
+def _check_finite(signal: Tensor, name: str, conv: nn.Conv2d) -> None:
+    """Raise unless all of `signal`, which the layer `name` has just made, is finite; say why it is not.
+
+    Later is too late: a ReLU turns minus infinity into zero.
+    """
+    # A sum with NaN or infinity in it is not finite either, and one pass. Without them it may still be too large.
+    if isfinite(signal.sum().item()) or signal.isfinite().all():
+        return
+    parameters = {"weight": conv.weight, "bias": conv.bias}
+    broken = [of for of, numbers in parameters.items() if numbers is not None and not numbers.isfinite().all()]
+    if broken:
+        raise ValueError(
+            f"layer {name!r} has NaN or infinity in its {' and '.join(broken)}; load or train the network again"
+        )
+    raise ValueError(
+        f"layer {name!r} gives NaN or infinity: the images or the weights are too large for {signal.dtype}"
+    )
 
 
 def _portions(trace: Trace, images: int, maps: int) -> Iterator[tuple[slice, slice]]:

@@ -167,6 +167,15 @@ def test_a_convolution_whose_weights_are_computed_is_a_convolution():
     assert relative_difference(net.project(trace, "2"), maps_by_autograd(chain, 2, images, "deconvnet")) < 1e-10
 
 
+def test_activations_that_are_large_but_finite_are_recorded():
+    """Their sum is not."""
+    chain = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False)).eval()
+    with torch.no_grad():
+        chain[0].weight.fill_(3e38)
+    images = torch.ones(1, 1, 4, 4)
+    assert DeconvNet(chain).record(images).activations["0"].equal(images * 3e38)
+
+
 def test_no_gradients_are_kept(model, images):
     net = DeconvNet(model.features)
     trace = net.record(images.requires_grad_())

@@ -45,8 +45,9 @@ class Moves(TorchDispatchMode):
 @pytest.fixture
 def pretended_gpu(monkeypatch):
     """Tensors without numbers, which know on which device they would be, on machines with and without a GPU."""
-    # Looking at the images' values takes numbers to Python, on purpose; these tensors have none.
+    # Looking for NaN takes numbers to Python, on purpose; these tensors have none.
     monkeypatch.setattr(deconvnet, "check_images", lambda images, wanted_by: None)
+    monkeypatch.setattr(deconvnet, "_check_finite", lambda signal, name, conv: None)
     with FakeTensorMode():
         yield torch.device("cuda")
 
@@ -74,6 +75,14 @@ def test_chosen_channels_are_brought_to_the_device_once(pretended_gpu):
         with Moves() as moves:
             net.project(trace, layer, [3, 1, 3])
         assert len(moves.noted) <= 1, moves.noted
+
+
+def test_looking_for_nan_takes_one_number_a_convolution_to_python():
+    """And the lowest and the highest pixel. For each of them, Python waits for the device."""
+    layers = [nn.Conv2d(1, 1, 3, padding=1), nn.ReLU(), nn.MaxPool2d(1)]
+    with Moves() as moves:
+        DeconvNet(nn.Sequential(*layers * 3).eval()).record(torch.rand(4, 1, 8, 8))
+    assert moves.noted == ["aten._local_scalar_dense.default"] * (2 + 3)
 
 
 @pytest.mark.parametrize(

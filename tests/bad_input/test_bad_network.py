@@ -21,6 +21,24 @@ def stream(images):
     return lambda: DeconvNet(nn.Sequential(nn.Conv2d(1, 2, 3)).eval()).stream(images)
 
 
+def record_with(parameter, value, *more, layer=0):
+    """With one number of one layer's weight or bias set to `value`."""
+
+    def run():
+        chain = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), *more).eval()
+        with torch.no_grad():
+            getattr(chain[layer], parameter).view(-1)[1] = value
+        DeconvNet(chain).record(torch.rand(2, 1, 8, 8))
+
+    return run
+
+
+def conv_of_1e30():
+    conv = nn.Conv2d(1, 1, 1)
+    nn.init.constant_(conv.weight, -1e30)
+    return conv
+
+
 def record_in_train_mode():
     DeconvNet(nn.Sequential(nn.Conv2d(1, 2, 3)).train()).record(torch.rand(1, 1, 8, 8))
 
@@ -134,6 +152,36 @@ CASES = {
     "not a number": (record(NAN), ValueError, "NaN or infinity"),
     "infinity": (record(PLUS), ValueError, "NaN or infinity"),
     "minus infinity": (record(MINUS), ValueError, "NaN or infinity"),
+    "NaN in a weight": (
+        record_with("weight", float("nan")),
+        ValueError,
+        "^layer '0' has NaN or infinity in its weight; load or train the network again$",
+    ),
+    "NaN in a bias": (record_with("bias", float("nan")), ValueError, "layer '0' has NaN or infinity in its bias; load"),
+    "an infinite weight": (record_with("weight", float("inf")), ValueError, "layer '0' has NaN or infinity in its we"),
+    # A ReLU makes a zero of it, so that nothing would show at the end of the chain.
+    "an infinite bias below zero, and a ReLU": (
+        record_with("bias", float("-inf"), nn.ReLU(), nn.Conv2d(2, 2, 1)),
+        ValueError,
+        "layer '0' has NaN or infinity in its bias",
+    ),
+    "an infinite bias below zero, and a pool that pads": (
+        record_with("bias", float("-inf"), nn.MaxPool2d(2, padding=1)),
+        ValueError,
+        "layer '0' has NaN or infinity in its bias",
+    ),
+    "NaN in a later layer": (
+        record_with("weight", float("nan"), nn.ReLU(), nn.Conv2d(2, 2, 1, bias=False), layer=2),
+        ValueError,
+        "layer '2' has NaN or infinity in its weight",
+    ),
+    "numbers too large": (
+        lambda: chain_of(nn.MaxPool2d(1), nn.Conv2d(1, 1, 1), conv_of_1e30(), nn.ReLU())().record(
+            torch.full((1, 1, 4, 4), 1e30)
+        ),
+        ValueError,
+        "^layer '2' gives NaN or infinity: the images or the weights are too large for torch.float32$",
+    ),
     "an unhashable rule": (
         lambda: DeconvNet(nn.Sequential(), rule=["guided"]),
         ValueError,
