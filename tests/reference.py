@@ -38,16 +38,17 @@ def maps_by_captum(
 
     A ReLU in place and a ReLU that follows another need `chain_for_captum`.
     """
-    output = _output(model, layer, images)
+    if channels is None:
+        channels = range(_output(model, layer, images).shape[1])
+    kept = {"map": torch.ones_like, "peak": _peak_mask}[select]
     attribution = CAPTUM[rule](model, layer)
     maps = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU activations")
         warnings.filterwarnings("ignore", message="Input Tensor 0 did not already require gradients")
-        for k in range(output.shape[1]) if channels is None else channels:
-            kept = {"map": torch.ones_like, "peak": _peak_mask}[select](output[:, k])
+        for k in channels:
             # The derivative of half the square is the map itself: that is the signal which goes back.
-            half_square = lambda out, k=k, kept=kept: ((out[:, k] * kept) ** 2).sum((1, 2)) / 2  # noqa: E731
+            half_square = lambda out, k=k: ((out[:, k] * kept(out[:, k].detach())) ** 2).sum((1, 2)) / 2  # noqa: E731
             maps.append(attribution.attribute(images.clone(), half_square).detach())
     return torch.stack(maps, dim=1)
 

@@ -1,7 +1,5 @@
 """The feature chains of AlexNet and VGG, at their full size and with random weights, against Captum."""
 
-from itertools import product
-
 import pytest
 import torch
 from reference import chain_for_captum, maps_by_captum, relative_difference
@@ -30,19 +28,25 @@ def random_features(name, dtype):
     return features
 
 
+@pytest.fixture(scope="module", params=NETWORKS)
+def recorded(request):
+    """A network's chain, its trace, the layers to compare, and the largest relative difference."""
+    count, middle, last, dtype, tolerance = NETWORKS[request.param]
+    features = random_features(request.param, dtype)
+    trace = DeconvNet(features).record(torch.randn(count, 3, 224, 224, dtype=dtype))
+    return features, trace, (middle, last), tolerance
+
+
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("name", NETWORKS)
-def test_maps_and_peaks_equal_captum(name, rule):
-    count, middle, last, dtype, tolerance = NETWORKS[name]
-    features = random_features(name, dtype)
-    images = torch.randn(count, 3, 224, 224, dtype=dtype)
+def test_maps_and_peaks_equal_captum(recorded, rule):
+    """One map whole and the peak of another: each costs Captum a way up and a way down."""
+    features, trace, layers, tolerance = recorded
     net = DeconvNet(features, rule)
-    trace = net.record(images)
-    for layer in (middle, last):
+    for layer in layers:
         model, top = chain_for_captum(features, layer)
         # The two maps that are strongest in every image: others may be zero.
         channels = trace.activations[str(layer)].amax((2, 3)).amin(0).topk(2).indices.tolist()
-        for channel, select in product(channels, ("map", "peak")):
-            reference = maps_by_captum(model, top, images, rule, [channel], select)
+        for channel, select in zip(channels, ("map", "peak"), strict=True):
+            reference = maps_by_captum(model, top, trace.images, rule, [channel], select)
             assert reference.abs().amax((1, 2, 3, 4)).min() > 0, "a reference of zeros would agree with too much"
             assert relative_difference(net.project(trace, str(layer), [channel], select), reference) < tolerance
