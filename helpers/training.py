@@ -64,8 +64,8 @@ def fit(
     if test is not None:
         check_images(test[0], "test")
         check_labels(test[1], test[0], "test")
-    check_count("epochs", epochs)
-    check_count("batch_size", batch_size)
+    epochs = check_count("epochs", epochs)
+    batch_size = check_count("batch_size", batch_size)
     if not 0 < max_lr < float("inf"):
         raise ValueError(f"max_lr is {max_lr}; it must be above zero and finite")
     if not 0 <= weight_decay < float("inf"):
@@ -118,7 +118,7 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 1000) -> Tensor:
             NaN, or is of another dtype or on another device than the images.
     """
     check_images(images, "predict")
-    check_count("batch_size", batch_size)
+    batch_size = check_count("batch_size", batch_size)
     with _left_as_found(model), torch.no_grad():
         model.eval()
         outputs = torch.cat([_run(model, batch, "predict") for batch in images.split(batch_size)])

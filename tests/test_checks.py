@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from helpers.checks import as_integers, check_count, check_integer
+from helpers.lenet5 import LeNet5
+from helpers.training import fit, predict
 
 
 @pytest.mark.parametrize("check", [check_integer, check_count])
@@ -47,3 +49,10 @@ def test_a_sequence_an_array_or_a_tensor_becomes_a_list(values):
 
 def test_nothing_is_a_sequence_too():
     assert as_integers([]) == as_integers(np.array([], int)) == as_integers(torch.tensor([], dtype=torch.int64)) == []
+
+
+def test_counts_of_numpy_reach_pytorch_as_pythons(images):
+    """Its schedules of the learning rate take no others."""
+    history = fit(LeNet5(), images, torch.arange(20) % 10, epochs=np.int64(2), batch_size=np.int64(8))
+    assert len(history.losses) == 2 * 3
+    assert predict(LeNet5(), images, batch_size=np.int64(7)).shape == (20, 10)
