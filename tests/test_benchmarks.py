@@ -2,13 +2,14 @@
 
 import json
 import subprocess
-import time
+import threading
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from benchmarks import charts, growth, projection, start, training
+from benchmarks import charts, growth, measures, projection, start, training
 from benchmarks.measures import Measure, in_turn, peak_memory, ratios
 from helpers.deconvnet import DeconvNet
 
@@ -32,12 +33,44 @@ def test_a_target_is_met_from_its_value_on(value, met):
     assert Measure("", "ms", [30 - value + 1], at_most=1).met is met
 
 
-def test_functions_take_turns():
+class Clock:
+    """Goes on only when it is told to."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def perf_counter(self):
+        return self.seconds
+
+    def go_on(self, seconds):
+        self.seconds += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(measures, "time", clock)
+    return clock
+
+
+def test_functions_take_turns(clock):
     order = []
-    times = in_turn(3, lambda: order.append("a"), lambda: [order.append("b"), time.sleep(0.01)])
+
+    def a():
+        order.append("a")
+        clock.go_on(len(order))
+
+    def b():
+        order.append("b")
+        clock.go_on(10 * len(order))
+
+    assert in_turn(3, a, b) == [[1, 3, 5], [20, 40, 60]]
     assert order == ["a", "b"] * 3
-    assert [len(function) for function in times] == [3, 3]
-    assert min(times[1]) >= 0.01 > max(times[0])
+
+
+def test_seconds_are_measured_by_a_clock_that_goes_on():
+    waited = threading.Event()
+    assert measures.seconds(lambda: waited.wait(0.01)) > 0
 
 
 def test_ratios_say_how_many_times_less_time_ours_takes():
@@ -45,14 +78,43 @@ def test_ratios_say_how_many_times_less_time_ours_takes():
     assert ratios([6, 8], [2, 4], scale=10) == [30, 20]
 
 
-def test_peak_memory_sees_what_is_gone_again_at_the_end():
-    def hold_100_mb():
-        held = torch.ones(25_000_000)
-        time.sleep(0.1)
-        return held.sum()
+class Process:
+    """Holds 200 MB, and more from time to time; knows when it was asked how much."""
 
-    before, highest = peak_memory(hold_100_mb)
-    assert 90 < highest - before < 130
+    def __init__(self):
+        self.holds, self.asked = 200_000_000, threading.Event()
+
+    def memory_info(self):
+        held = SimpleNamespace(rss=self.holds)
+        self.asked.set()
+        return held
+
+    def hold_until_asked(self, bytes):
+        self.holds = bytes
+        for _ in range(2):  # the first answer may have been on its way
+            self.asked.clear()
+            assert self.asked.wait(60), "nobody asks"
+
+
+@pytest.fixture
+def process(monkeypatch):
+    process = Process()
+    monkeypatch.setattr(measures, "psutil", SimpleNamespace(Process=lambda: process))
+    return process
+
+
+def test_peak_memory_sees_what_is_gone_again_at_the_end(process):
+    assert peak_memory(lambda: [process.hold_until_asked(size) for size in (300e6, 500e6, 250e6)]) == (200, 500)
+
+
+def test_peak_memory_is_not_below_that_at_the_start(process):
+    assert peak_memory(lambda: process.hold_until_asked(100e6)) == (200, 200)
+
+
+def test_nobody_watches_the_memory_after_an_error(process):
+    with pytest.raises(ZeroDivisionError):
+        peak_memory(lambda: 1 / 0)
+    assert not any("watch" in thread.name for thread in threading.enumerate())
 
 
 def test_captum_makes_the_same_pictures(model, images):
@@ -100,25 +162,24 @@ def test_a_large_network_is_measured(one_round):
     assert all(min(measure.values) > 0 for measure in measures)
 
 
-def test_training_is_measured_against_the_usual_loop(monkeypatch, test_set, tmp_path):
+def test_training_is_measured_against_the_usual_loop(clock, monkeypatch, test_set, tmp_path):
     """Five trainings, the last of which does not get there; the usual loop needs other numbers of epochs for each."""
     (tmp_path / "usual_loop.json").write_text('{"seeds": [1, 2, 3, 4, 5], "epochs": [7, 4, 12, 5, 6]}')
     monkeypatch.setattr(training, "COUNTED", tmp_path / "usual_loop.json")
     monkeypatch.setattr(training, "load_mnist", lambda split: tuple(part[:64] for part in test_set))
-    monkeypatch.setattr(training, "fit", lambda model, images, labels, seed: time.sleep(0.02))
+    monkeypatch.setattr(training, "fit", lambda model, images, labels, seed: clock.go_on(2 * seed))
     reached = iter([0.99, 0.992, 0.9915, 0.999, 0.989])
     monkeypatch.setattr(training, "accuracy", lambda *_: next(reached))
 
     def usual_loop(seed, test):
         while True:
-            time.sleep(0.1)
+            clock.go_on(12)
             yield 0.98
 
     monkeypatch.setattr(training, "usual_loop", usual_loop)
     gains, an_epoch, schedule, misread = training.training()
-    assert len(an_epoch.values) == 3 and len(schedule.values) == 5
-    wanted = [epochs * an_epoch.median / ours for epochs, ours in zip([7, 4, 12, 5], schedule.values, strict=False)]
-    assert gains.values == [*map(pytest.approx, wanted), 0]
+    assert an_epoch.values == [12] * 3 and schedule.values == [2, 4, 6, 8, 10]
+    assert gains.values == [7 * 12 / 2, 4 * 12 / 4, 12 * 12 / 6, 5 * 12 / 8, 0]
     assert misread.values == [pytest.approx(0.77)] and misread.met
 
 

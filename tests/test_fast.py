@@ -1,14 +1,16 @@
 """helpers.fast against PyTorch's transposed convolution; and mistakes in it, which Captum must bring to light."""
 
 from itertools import product
+from weakref import WeakSet
 
 import pytest
 import torch
 import torch.nn.functional as F
 from reference import by_walk, maps_by_autograd, maps_by_captum, relative_difference
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from benchmarks.measures import peak_memory
 from helpers import deconvnet, fast
 from helpers.deconvnet import DeconvNet
 
@@ -35,6 +37,17 @@ def test_blocks_of_pixels_equal_the_transposed_convolution(channels, kernel, pad
     assert relative_difference(ours, theirs) < TOLERANCE[dtype]
 
 
+@pytest.mark.parametrize(("channels", "made"), [(1, 16), (2, 8), (3, 12), (4, 16)])
+def test_a_block_fills_what_a_processor_makes_at_once(channels, made, monkeypatch):
+    """The larger the block, the sooner; but 17 channels take as long as 32."""
+    shapes, conv2d = [], F.conv2d
+    monkeypatch.setattr(
+        fast.F, "conv2d", lambda *args, **more: [shapes.append(args[1].shape), conv2d(*args, **more)][1]
+    )
+    fast.to_few_channels(torch.randn(1, 5, 9, 9), torch.randn(5, channels, 3, 3), (1, 1))
+    assert [shape[0] for shape in shapes] == [made]
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize(("kernel", "padding", "size"), GEOMETRIES)
 @pytest.mark.parametrize("channels", [1, 3, 7])
@@ -55,6 +68,8 @@ def test_single_channels_equal_the_transposed_convolution_of_each_among_zeros(ch
         ({"padding": (2, 2)}, True),
         ({"padding": "same"}, True),
         ({"padding": 3}, False),
+        ({"padding": (3, 0)}, False),
+        ({"padding": (0, 3)}, False),
         ({"stride": (1, 2)}, False),
         ({"dilation": (2, 1)}, False),
         ({"groups": 2}, False),
@@ -102,15 +117,44 @@ def test_portions_of_any_size_give_the_same_pictures(model, images, monkeypatch)
     assert sizes == {0: 20 * 16, 5: 20 * 4, 16: 20, 70: 5}
 
 
-def test_memory_does_not_grow_with_the_number_of_maps():
-    """At once, the signals of these 256 maps would take 1 GB; what comes back takes 17 MB."""
-    torch.manual_seed(0)
+class Memory(TorchDispatchMode):
+    """Counts the most bytes that tensors hold at one time of those that are made meanwhile."""
+
+    def __init__(self):
+        super().__init__()
+        self.storages, self.most = WeakSet(), 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        self.storages.update(tensor.untyped_storage() for tensor in tree_leaves(result) if torch.is_tensor(tensor))
+        self.most = max(self.most, sum(storage.nbytes() for storage in self.storages))
+        return result
+
+
+def test_memory_is_counted_until_it_is_given_back():
+    with Memory() as memory:
+        for _ in range(3):
+            held = torch.ones(1000)
+            del held
+        kept = torch.ones(500)
+        kept.view(50, 10).t().contiguous()
+    assert memory.most == 4000
+
+
+def test_memory_does_not_grow_with_the_number_of_maps(monkeypatch):
+    """What comes back grows. The signals of all these 256 maps take 67 MB, those of four 1 MB."""
     layers = nn.Conv2d(1, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(64, 256, 3)
     net = DeconvNet(nn.Sequential(*layers).eval())
-    trace = net.record(torch.rand(1, 1, 128, 128))
-    net.project(trace, "3", [0])
-    before, highest = peak_memory(lambda: net.project(trace, "3"))
-    assert highest - before < 150
+    trace = net.record(torch.rand(1, 1, 32, 32))
+
+    def most(maps, at_a_time):
+        monkeypatch.setattr(deconvnet, "_AT_A_TIME", at_a_time)
+        with Memory() as memory:
+            pixels = net.project(trace, "3", range(maps))
+        return memory.most - pixels.nbytes
+
+    assert most(256, 2**20) < 1.1 * most(8, 2**20) < 5 * 2**20
+    assert most(256, 2**30) > 67e6
 
 
 MISTAKES = {
