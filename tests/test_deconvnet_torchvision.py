@@ -39,14 +39,14 @@ def recorded(request):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_maps_and_peaks_equal_captum(recorded, rule):
-    """One map whole and the peak of another: each costs Captum a way up and a way down."""
+    """Of two maps one goes back whole, of the other the peak; at the next layer the other way round."""
     features, trace, layers, tolerance = recorded
     net = DeconvNet(features, rule)
-    for layer in layers:
+    for layer, selects in zip(layers, (("map", "peak"), ("peak", "map")), strict=True):
         model, top = chain_for_captum(features, layer)
         # The two maps that are strongest in every image: others may be zero.
         channels = trace.activations[str(layer)].amax((2, 3)).amin(0).topk(2).indices.tolist()
-        for channel, select in zip(channels, ("map", "peak"), strict=True):
+        for channel, select in zip(channels, selects, strict=True):
             reference = maps_by_captum(model, top, trace.images, rule, [channel], select)
             assert reference.abs().amax((1, 2, 3, 4)).min() > 0, "a reference of zeros would agree with too much"
             assert relative_difference(net.project(trace, str(layer), [channel], select), reference) < tolerance
