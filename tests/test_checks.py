@@ -1,10 +1,10 @@
-"""helpers.checks: which integers are taken, and as what. What is refused elsewhere, and how, is in bad_input/."""
+"""helpers.checks: which integers are taken, and as what; which labels. Bad images and networks are in bad_input/."""
 
 import numpy as np
 import pytest
 import torch
 
-from helpers.checks import as_integers, check_count, check_integer
+from helpers.checks import as_integers, check_count, check_integer, check_labels
 from helpers.lenet5 import LeNet5
 from helpers.training import fit, predict
 
@@ -49,6 +49,27 @@ def test_a_sequence_an_array_or_a_tensor_becomes_a_list(values):
 
 def test_nothing_is_a_sequence_too():
     assert as_integers([]) == as_integers(np.array([], int)) == as_integers(torch.tensor([], dtype=torch.int64)) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        ([5, 3], TypeError, "labels are list; a test needs a tensor of int64, the numbers of the classes"),
+        (
+            torch.tensor([5, 3], dtype=torch.int32),
+            TypeError,
+            "labels are torch.int32; a test needs a tensor of int64, ",
+        ),
+        (torch.tensor([5.0, 3.0]), TypeError, "labels are torch.float32; a test needs a tensor of int64"),
+        (torch.tensor([[5], [3]]), ValueError, r"labels have the shape \(2, 1\); a test needs one label for each of 2"),
+        (torch.tensor([5]), ValueError, r"labels have the shape \(1,\); a test needs one label for each of 2 images"),
+        (torch.tensor([5, -3]), ValueError, "labels hold -3; a test needs the numbers of the classes, from 0"),
+    ],
+    ids=str,
+)
+def test_labels_that_are_none_are_refused(labels, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        check_labels(labels, torch.zeros(2, 1, 4, 4), "a test")
 
 
 def test_counts_of_numpy_reach_pytorch_as_pythons(images):

@@ -105,13 +105,13 @@ CASES = {
     "an array": (
         record(np.zeros((1, 1, 8, 8))),
         TypeError,
-        r"images are ndarray; .*: torch.from_numpy\(images\).float\(\) makes one",
+        r"images are ndarray; .* pixels: torch.from_numpy\(images\).float\(\) makes one$",
     ),
     "no images": (record(None), TypeError, "images are NoneType; record needs a tensor of floating-point pixels$"),
     "a DataLoader": (
         record(DataLoader(TensorDataset(torch.rand(3, 1, 8, 8)))),
         TypeError,
-        "images are DataLoader; .*: take its batches, `for images, labels in loader`",
+        "images are DataLoader; .* pixels: take its batches, `for images, labels in loader`$",
     ),
     "a DataLoader to stream": (
         stream(DataLoader(TensorDataset(torch.rand(3, 1, 8, 8)))),
