@@ -1,14 +1,17 @@
-"""The same packages for conda and for pip, and tested versions inside the ranges."""
+"""The same packages for conda and for pip, tested versions inside the ranges, and no package that is not declared."""
 
 import re
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 import torchvision
 import yaml
+from imports import modules_in, packages
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -72,6 +75,60 @@ def test_constraints_pin_a_version_inside_the_range(name):
 def test_the_installed_version_is_inside_the_range(name):
     # 2.15.0+cpu is a build of 2.15.0.
     assert PIP[name].contains(version(name).partition("+")[0])
+
+
+# The files of each area, and the extras that are installed where they run. Nobody has installed anything before the
+# files beside this project's Makefile run.
+AREAS = {
+    "what is set up with": (["*.py"], None),
+    "helpers": (["helpers/*.py"], []),
+    "notebooks": (["notebooks/*.ipynb", "notebooks/*/*.ipynb", "notebooks/run.py"], []),
+    "tests": (["tests/*.py", "tests/bad_input/*.py", "notebooks/conftest.py", "benchmarks/*.py"], ["test"]),
+    "tests in a browser": (["tests/browser/*.py"], ["test", "browser"]),
+    "assignment": (["assignment/*.py", "assignment/grading/*.py", "assignment/source/*/*"], ["assignment"]),
+    "tests of the assignment": (["tests/assignment/*.py", "tests/assignment/*/*.py"], ["test", "assignment"]),
+}
+FOLDERS = [".", "assignment", "assignment/source/inside_lenet5", "tests", "tests/assignment", "tests/browser"]
+OURS = modules_in(*(ROOT / folder for folder in FOLDERS))
+
+
+def files(patterns: list[str]) -> list[Path]:
+    return [path for pattern in patterns for path in ROOT.glob(pattern) if path.suffix in (".py", ".ipynb")]
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_what_is_imported_is_declared(area):
+    patterns, extras = AREAS[area]
+    declared = {} if extras is None else ranges(PROJECT["dependencies"])
+    for extra in extras or ():
+        declared |= ranges(PROJECT["optional-dependencies"][extra])
+    imported = {path.relative_to(ROOT).as_posix(): packages(path) - OURS for path in files(patterns)}
+    assert extras is None or any(imported.values()), "the area is somewhere else"
+    assert {name: missing for name, found in imported.items() if (missing := found - set(declared))} == {}
+
+
+def test_every_file_belongs_to_an_area():
+    folders = [ROOT / name for name in ("helpers", "notebooks", "tests", "benchmarks", "assignment")]
+    made = {".ipynb_checkpoints", "release", "submitted", "autograded", "feedback", "downloaded"}
+    written = {path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".ipynb")}
+    written = {path for path in written if made.isdisjoint(path.relative_to(ROOT).parts)}
+    assert written <= {path for patterns, _ in AREAS.values() for path in files(patterns)}
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "wanted"),
+    [
+        ("a.py", "import os, yaml\nfrom PIL.Image import open", {"pyyaml", "pillow"}),
+        ("a.py", "def f():\n    import jupyter_server.serverapp", {"jupyter-server"}),
+        ("a.py", "from . import b\nfrom .c import d", set()),
+        ("a.ipynb", "%matplotlib inline\n!ls\nimport sklearn.manifold as m", {"scikit-learn"}),
+    ],
+)
+def test_imports_are_found(name, source, wanted, tmp_path):
+    if name.endswith(".ipynb"):
+        source = nbformat.writes(new_notebook(cells=[new_markdown_cell("import no"), new_code_cell(source)]))
+    (tmp_path / name).write_text(source, encoding="utf-8")
+    assert packages(tmp_path / name) == wanted
 
 
 def test_torch_and_torchvision_are_a_pair():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 
+import imports
 import nbformat
 import pytest
 import yaml
@@ -163,7 +164,16 @@ def test_the_students_environment_is_a_part_of_the_projects():
     assert students < packages(ROOT / "environment.yml")
     readme = (ROOT / "assignment" / "student" / "README.md").read_text(encoding="utf-8")
     for_pip = set(re.findall(r'"([^"]+)"', re.search(r"pip install (.*)", readme)[1]))
-    assert for_pip == {text.replace("pytorch", "torch").split(",")[0] for text in students if "python>=" not in text}
+    for_conda = {text.split(",")[0].replace("pytorch", "torch") for text in students}
+    assert for_pip == {text for text in for_conda if not text.startswith("python>=")}
+
+
+def test_the_students_environment_holds_what_the_zip_imports(unpacked):
+    text = (unpacked / "environment.yml").read_text(encoding="utf-8").replace("- pytorch", "- torch")
+    declared = {re.match(r"[\w-]+", line)[0] for line in yaml.safe_load(text)["dependencies"]}
+    code = [path for name, path in files(unpacked).items() if name.endswith((".py", ".ipynb"))]
+    assert len(code) > 5
+    assert set().union(*map(imports.packages, code)) - imports.modules_in(unpacked) <= declared
 
 
 @pytest.mark.parametrize("place", ["[DEADLINE]", "[WHERE TO HAND IN]", "[WHOM TO ASK]", "[HONOUR CODE"])
