@@ -131,6 +131,20 @@ def test_imports_are_found(name, source, wanted, tmp_path):
     assert packages(tmp_path / name) == wanted
 
 
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {name: citation[name] for name in ("version", "license")} == {
+        name: PROJECT[name] for name in ("version", "license")
+    }
+
+
+def test_the_public_host_runs_what_decides_here_and_the_oldest_versions():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8"))
+    runs = {name: [step.get("run", "") for step in job["steps"]] for name, job in workflow["jobs"].items()}
+    assert ".ci/run" in runs["all"]
+    assert any("--resolution lowest-direct" in run for run in runs["oldest-versions"])
+
+
 def test_torch_and_torchvision_are_a_pair():
     """Builds that do not belong together fail at the first operator that torchvision adds to torch."""
     boxes = torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 2.1], [5, 5, 6, 6]])
