@@ -30,6 +30,8 @@ def stroke_directions(maps: Tensor) -> tuple[Tensor, Tensor]:
         raise TypeError(f"maps are {kind_of(maps)}; stroke_directions needs a tensor of floating-point numbers")
     if maps.dim() != 4 or min(maps.shape[2:]) < 3:
         raise ValueError(f"maps have the shape {tuple(maps.shape)}; stroke_directions needs (N, K, H, W), 3×3 or more")
+    if maps.dtype not in (torch.float32, torch.float64):
+        maps = maps.float()  # the sums of squares go beyond what half precision holds
     down = maps[..., 2:, 1:-1] - maps[..., :-2, 1:-1]
     right = maps[..., 1:-1, 2:] - maps[..., 1:-1, :-2]
     xx, yy, xy = (products.sum(dim=(0, 2, 3)) for products in (right * right, down * down, right * down))

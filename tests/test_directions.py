@@ -37,6 +37,14 @@ def test_maps_are_told_apart_and_images_taken_together():
     assert clear[1] < 0.1, "level and upright stripes cancel"
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_strong_maps_of_half_precision_have_a_direction(kind):
+    """The sums of their squares go beyond what half precision holds."""
+    angles, clear = stroke_directions(100 * stripes(20)[None, None].to(kind))
+    assert angle_between(angles, 20) < 1.5
+    assert 0.98 < clear <= 1
+
+
 def test_an_empty_map_has_no_direction():
     _, clear = stroke_directions(torch.zeros(2, 3, 28, 28))
     assert clear.tolist() == [0, 0, 0]
