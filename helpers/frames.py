@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 from torch import Tensor
 
-from helpers.plotting import COLOURS, Panel
+from helpers.plotting import COLOURS, Panel, plain
 
 # Besides the colours of a scale. An odd number of these, so that one of them is the middle.
 _LEVELS, CLEAR, _BLACK, _WHITE = 253, 253, 254, 255
@@ -43,7 +43,9 @@ def cell(panel: Panel, end: float, side: int) -> np.ndarray:
         panel.kind
     ]
     few = -(-max(panel.pixels.shape) // side)
-    values = _strongest(panel.pixels, few) if few > 1 else panel.pixels
+    values = plain(panel.pixels)
+    if few > 1:
+        values = _strongest(values, few)
     numbers = np.round(last * ((values.numpy() - low) / (high - low)).clip(0, 1)).astype(np.uint8)
     block = side // max(numbers.shape)
     blocks = numbers.repeat(block, axis=0).repeat(block, axis=1)

@@ -7,7 +7,7 @@ All signed panels of a figure share one symmetric scale, and all activations one
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +43,8 @@ STYLE = {"font.size": 9, "axes.titlesize": 9, "figure.titlesize": 12, "figure.dp
 class Panel:
     """One small picture: `pixels` `(H, W)`, what stands above it, and what its values are.
 
+    The pixels may be of any kind of numbers, on any device, and part of a graph, as weights are.
+
     Attributes:
         kind: `"ink"` for images from 0 to 1, `"signed"` for weights and reconstructions, `"activation"` for what is
             zero or more.
@@ -55,15 +57,21 @@ class Panel:
     dots: Tensor | None = None
 
 
+def plain(values: Tensor) -> Tensor:
+    """`values` as numpy and matplotlib can read them: on the CPU, out of any graph, in single or double precision."""
+    values = values.detach().cpu().resolve_neg()
+    return values if values.dtype in (torch.float32, torch.float64) else values.double()
+
+
 def signed_limit(values: Tensor) -> float:
     """The end of a symmetric scale in which 99.5 % of `values`, of any shape, lie. Never zero.
 
     Raises:
+        TypeError: the values are no tensor of real numbers.
         ValueError: there are no values, or not all are finite.
     """
-    _check_values(values, "values")
     # torch.quantile stops at 16 million values.
-    magnitudes = values.abs().numpy()
+    magnitudes = _checked(values, "values").abs().numpy()
     return float(np.quantile(magnitudes, 0.995)) or float(magnitudes.max()) or 1.0
 
 
@@ -78,7 +86,7 @@ def panels(
     """Rows of small pictures, with one scale for each kind of value in them.
 
     Args:
-        rows: the panels; None leaves a place free.
+        rows: the panels; None leaves a place free. The gaps of a `mosaic` are left as paper.
         title: what to see.
         row_labels: what stands to the left of each row.
         limit: the end of the signed scale. Without it, 99.5 % of all signed pixels lie within; the pointed ends of the
@@ -86,18 +94,17 @@ def panels(
         units: what stands at the colour bar of the signed panels and of the activations, for what is called otherwise.
 
     Raises:
-        TypeError: a row is no sequence of panels, or the pixels of one are no tensor of numbers.
+        TypeError: a row is no sequence of panels, or the pixels of one are no tensor of real numbers.
         ValueError: they are not `(H, W)` or not finite, a panel is of an unknown kind, is an activation below zero, or
             has dots that are not `(2, K)` within it; there is no panel, there are not as many row labels as rows, the
             limit is not positive, or a unit is for a kind without a colour bar.
     """
     if any(isinstance(row, Panel) for row in rows):
         raise TypeError("a row is a Panel; panels needs rows of panels, such as [[one, other]]")
+    rows = [[panel if panel is None else _checked_panel(panel) for panel in row] for row in rows]
     drawn = [panel for row in rows for panel in row if panel is not None]
     if not drawn:
         raise ValueError("rows hold no panel; panels needs at least one")
-    for panel in drawn:
-        _check_panel(panel)
     if row_labels and len(row_labels) != len(rows):
         raise ValueError(f"{len(row_labels)} row labels for {len(rows)} rows; panels needs as many of each")
     if limit is not None and not 0 < limit < float("inf"):
@@ -107,12 +114,12 @@ def panels(
     units = {**UNITS, **units}
     columns = max(map(len, rows))
     norms, bars = {"ink": Normalize(0, 1)}, []
-    if signed := [panel.pixels.flatten() for panel in drawn if panel.kind == "signed"]:
+    if signed := [_values(panel) for panel in drawn if panel.kind == "signed"]:
         values = torch.cat(signed)
         end = limit or signed_limit(values)
         norms["signed"] = Normalize(-end, end)
         bars.append(("signed", units["signed"], "both" if float(values.abs().max()) > end else "neither"))
-    if activations := [panel.pixels.flatten() for panel in drawn if panel.kind == "activation"]:
+    if activations := [_values(panel) for panel in drawn if panel.kind == "activation"]:
         norms["activation"] = Normalize(0, float(torch.cat(activations).max()) or 1.0)
         bars.append(("activation", units["activation"], "neither"))
     with plt.rc_context(STYLE):
@@ -140,29 +147,64 @@ def panels(
     return figure
 
 
-def _check_panel(panel: Panel) -> None:
-    _check_values(panel.pixels, "pixels", dimensions=2)
+def _checked_panel(panel: Panel) -> Panel:
+    """`panel` with plain pixels and dots.
+
+    Raises:
+        TypeError, ValueError: as `panels`.
+    """
+    if not isinstance(panel, Panel):
+        raise TypeError(f"a row holds a {type(panel).__name__}; panels needs Panel(tensor)s, or None")
+    panel = replace(panel, pixels=_checked(panel.pixels, "pixels", dimensions=2, gaps=True))
     if panel.kind not in COLOURS:
         raise ValueError(f"kind is {panel.kind!r}; it must be one of {', '.join(COLOURS)}")
-    if panel.kind == "activation" and float(panel.pixels.min()) < 0:
-        raise ValueError(f"an activation of {float(panel.pixels.min()):g}: it is drawn from zero; 'signed' goes below")
+    if panel.kind == "activation" and (lowest := float(_values(panel).min())) < 0:
+        raise ValueError(f"an activation of {lowest:g}: it is drawn from zero; 'signed' goes below")
     if panel.dots is not None:
-        _check_values(panel.dots, "dots", dimensions=2)
-        if len(panel.dots) != 2:
-            raise ValueError(f"dots of the shape {tuple(panel.dots.shape)}: needed are (2, K), rows and columns")
+        dots = _checked(panel.dots, "dots", dimensions=2)
+        if len(dots) != 2:
+            raise ValueError(f"dots of the shape {tuple(dots.shape)}: needed are (2, K), rows and columns")
         ends = torch.tensor(panel.pixels.shape)[:, None]
-        if not ((panel.dots >= 0) & (panel.dots < ends)).all():
+        if not ((dots >= 0) & (dots < ends)).all():
             raise ValueError(f"dots reach out of a panel of {tuple(panel.pixels.shape)}: {panel.dots.tolist()}")
+        panel = replace(panel, dots=dots)
+    return panel
 
 
-def _check_values(values: Tensor, name: str, dimensions: int | None = None) -> None:
-    if not isinstance(values, Tensor) or values.dtype == torch.bool:
+def _values(panel: Panel) -> Tensor:
+    """The pixels `(n,)` of a checked panel, without the gaps of a mosaic."""
+    return panel.pixels[~panel.pixels.isnan()]
+
+
+def _checked(values: Tensor, name: str, dimensions: int | None = None, *, gaps: bool = False) -> Tensor:
+    """`values`, plain, if they can be drawn; with `gaps`, NaN may stand where a mosaic has it.
+
+    Raises:
+        TypeError: they are no tensor of real numbers.
+        ValueError: there are none, of another number of dimensions, or not all are finite.
+    """
+    if not isinstance(values, Tensor) or values.dtype == torch.bool or values.is_complex():
         raise TypeError(f"{name} of the type {kind_of(values)}: a tensor of numbers is needed")
     if values.numel() == 0 or (dimensions is not None and values.dim() != dimensions):
         wanted = "at least one value" if dimensions is None else f"{dimensions} dimensions, none of them 0"
         raise ValueError(f"{name} of the shape {tuple(values.shape)}: needed are {wanted}")
-    if not values.isfinite().all():
+    values = plain(values)
+    if not values.isfinite().all() and not (gaps and _is_mosaic(values)):
         raise ValueError(f"{name} with NaN or infinity: only finite numbers can be drawn")
+    return values
+
+
+def _is_mosaic(pixels: Tensor) -> bool:
+    """Whether `pixels` `(H, W)` are finite but for NaN in each line between tiles of one size, and in no other."""
+    nan = pixels.isnan()
+    lines = []
+    for dim, length in enumerate(pixels.shape):
+        whole = nan.all(dim=1 - dim)
+        tile = int(whole.int().argmax()) if whole.any() else length
+        if tile == 0 or (length + 1) % (tile + 1):
+            return False
+        lines.append(torch.arange(length) % (tile + 1) == tile)
+    return nan.equal(lines[0][:, None] | lines[1]) and not pixels.isinf().any()
 
 
 def _draw(axes: Axes, panel: Panel, norm: Normalize) -> None:
@@ -179,8 +221,8 @@ def map_grid(image: Tensor, maps: Tensor, title: str, columns: int = 6) -> Figur
         TypeError: the image or the maps are no tensor.
         ValueError: they have another shape, or hold NaN or infinity, or there is no column.
     """
-    _check_values(image, "image", dimensions=2)
-    _check_values(maps, "maps", dimensions=3)
+    image = _checked(image, "image", dimensions=2)
+    maps = _checked(maps, "maps", dimensions=3)
     if maps.shape[1:] != image.shape:
         raise ValueError(
             f"maps of the shape {tuple(maps.shape)} beside an image of {tuple(image.shape)}: are they pixels?"
@@ -197,14 +239,14 @@ def mosaic(tiles: Tensor, gap: float = float("nan")) -> Tensor:
     Many small axes take long to lay out; one picture of many tiles does not.
 
     Returns:
-        `(R * (h + 1) - 1, C * (w + 1) - 1)`. Where it is NaN, matplotlib's `imshow` leaves the paper as it is.
+        `(R * (h + 1) - 1, C * (w + 1) - 1)`, in single or double precision, on the CPU. Where it is NaN, a `Panel` and
+        matplotlib's `imshow` leave the paper as it is.
 
     Raises:
-        TypeError: the tiles are no tensor.
+        TypeError: the tiles are no tensor of real numbers.
         ValueError: they have another shape, or hold NaN or infinity.
     """
-    _check_values(tiles, "tiles", dimensions=4)
-    framed = F.pad(tiles, (0, 1, 0, 1), value=gap)
+    framed = F.pad(_checked(tiles, "tiles", dimensions=4), (0, 1, 0, 1), value=gap)
     return framed.permute(0, 2, 1, 3).flatten(2).flatten(0, 1)[:-1, :-1]
 
 
@@ -219,7 +261,7 @@ def number_tables(
         marked: for each table, None or a `(H, W)` mask of the cells to be coloured.
 
     Raises:
-        TypeError: a table is no tensor.
+        TypeError: a table or a mask is no tensor.
         ValueError: there is no table, one is not `(H, W)` or not finite, or its mask has another shape.
     """
     if not tables:
@@ -227,8 +269,10 @@ def number_tables(
     masks = [None] * len(tables) if marked is None else marked
     if len(masks) != len(tables):
         raise ValueError(f"{len(masks)} masks for {len(tables)} tables; number_tables needs as many of each")
+    tables = [(label, _checked(values, f"values of {label!r}", dimensions=2)) for label, values in tables]
     for (label, values), mask in zip(tables, masks, strict=True):
-        _check_values(values, f"values of {label!r}", dimensions=2)
+        if mask is not None and not isinstance(mask, Tensor):
+            raise TypeError(f"the mask of {label!r} is {kind_of(mask)}; number_tables needs a tensor")
         if mask is not None and mask.shape != values.shape:
             raise ValueError(f"the mask of {label!r} has the shape {tuple(mask.shape)}, not {tuple(values.shape)}")
     gap = 1.2
@@ -296,18 +340,22 @@ def architecture(stages: Sequence[tuple[str, Sequence[int]]], title: str) -> Fig
     return figure
 
 
-def learning_curves(losses: Sequence[float], accuracies: Sequence[float], title: str, window: int = 20) -> Figure:
+def learning_curves(
+    losses: Sequence[float] | Tensor, accuracies: Sequence[float] | Tensor, title: str, window: int = 20
+) -> Figure:
     """The loss a step, averaged over `window` steps, and the test accuracy after each epoch, in percent.
 
     Raises:
         ValueError: there are fewer losses than `window`, no accuracies, or not all are finite.
     """
-    if not 0 < window <= len(losses) or not accuracies:
+    if not 0 < window <= len(losses) or len(accuracies) == 0:
         raise ValueError(
             f"{len(losses)} losses and {len(accuracies)} accuracies; learning_curves needs at least {window} losses "
             "(as many as window), and one accuracy"
         )
-    _check_values(torch.tensor([*losses, *accuracies]), "losses or accuracies")
+    # A loss that was not read by .item() is a tensor, and part of a graph.
+    losses, accuracies = ([torch.as_tensor(one).item() for one in numbers] for numbers in (losses, accuracies))
+    _checked(torch.tensor([*losses, *accuracies]), "losses or accuracies")
     with plt.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3), layout="constrained")
         figure.suptitle(title)
@@ -329,10 +377,16 @@ def confusion_matrix(counts: Tensor, title: str) -> Figure:
         TypeError: `counts` is no tensor of integers.
         ValueError: it is not square.
     """
-    if not isinstance(counts, Tensor) or counts.is_floating_point():
+    if (
+        not isinstance(counts, Tensor)
+        or counts.dtype == torch.bool
+        or counts.is_floating_point()
+        or counts.is_complex()
+    ):
         raise TypeError(f"counts are {kind_of(counts)}; confusion_matrix needs a tensor of integers")
     if counts.dim() != 2 or counts.shape[0] != counts.shape[1] or counts.numel() == 0:
         raise ValueError(f"counts have the shape {tuple(counts.shape)}; confusion_matrix needs (n, n)")
+    counts = counts.cpu().long()
     mistakes = counts.clone().fill_diagonal_(0)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")

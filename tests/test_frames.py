@@ -71,6 +71,25 @@ def test_where_there_is_no_room_each_pixel_shows_the_strongest_of_a_few():
     assert (one == other).all()
 
 
+@pytest.mark.parametrize(
+    "give",
+    [torch.nn.Parameter, lambda values: values.bfloat16(), lambda values: values.half()],
+    ids=["weights", "bfloat16", "half"],
+)
+@pytest.mark.parametrize("side", [8, 2])
+def test_tensors_of_any_kind_are_drawn(give, side):
+    values = torch.tensor([[1.0, 0, 0.5, 1], [-1, 1, 0, 0], [0, 0, 2, -2], [1, 1, 1, 1]])
+    usual = frames.cell(Panel(values, kind="signed"), 2.0, side)
+    assert (frames.cell(Panel(give(values), kind="signed"), 2.0, side) == usual).all()
+
+
+@pytest.mark.parametrize("side", [8, 1])
+def test_integers_are_drawn(side):
+    values = torch.tensor([[0, 3], [1, -4]])
+    usual = frames.cell(Panel(values.float(), kind="signed"), 4.0, side)
+    assert (frames.cell(Panel(values, kind="signed"), 4.0, side) == usual).all()
+
+
 def test_a_grid_puts_each_picture_in_its_place():
     cells = [np.full((2, 2), k, np.uint8) for k in range(5)]
     whole = frames.grid(cells, columns=3, rows=2, width=4, height=5)

@@ -1,15 +1,28 @@
 """helpers.plotting: scales and colours that can be compared, and files that change only when the picture does."""
 
 import io
+import json
 import os
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from helpers import plotting
-from helpers.plotting import Panel, map_grid, mosaic, panels, show
+from helpers.pictures import png
+from helpers.plotting import (
+    Panel,
+    confusion_matrix,
+    learning_curves,
+    map_grid,
+    mosaic,
+    number_tables,
+    panels,
+    show,
+    signed_limit,
+)
 
 KINDS = ("ink", "signed", "activation")
 
@@ -123,6 +136,108 @@ def test_a_map_grid_has_the_input_and_every_map_on_one_scale():
     for picture, pixels in zip(pictures, [image, *maps], strict=True):
         np.testing.assert_array_equal(picture.get_array(), pixels)
     assert len({(picture.norm.vmin, picture.norm.vmax) for picture in pictures[1:]}) == 1
+
+
+# --- tensors as they come -------------------------------------------------------------------------------------------
+
+gpu = pytest.param(
+    lambda values: values.cuda(),
+    id="on a GPU",
+    marks=[
+        pytest.mark.gpu,
+        pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here that PyTorch can use"),
+    ],
+)
+# The same whole numbers, not as matplotlib takes them.
+AS_THEY_COME = [
+    pytest.param(lambda values: torch.nn.Parameter(values.clone()), id="weights"),
+    pytest.param(lambda values: 2 * values.clone().requires_grad_() / 2, id="part of a graph"),
+    pytest.param(lambda values: values.bfloat16(), id="bfloat16"),
+    pytest.param(lambda values: values.half(), id="half"),
+    pytest.param(lambda values: values.double(), id="double"),
+    pytest.param(lambda values: values.long(), id="integers"),
+    pytest.param(lambda values: values.to(torch.int8), id="int8"),
+    pytest.param(lambda values: torch.complex(values, -values).conj().imag, id="a view that negates"),
+    gpu,
+]
+
+
+def contents(figure):
+    """What stands in the figure: values, scales, dots and texts."""
+    images = [np.ma.filled(image.get_array().astype(float), np.nan) for image in drawn(figure)]
+    dots = [dot.get_offsets().data for axes in figure.axes if axes.images for dot in axes.collections]
+    texts = [text.get_text() for axes in figure.axes for text in (axes.title, *axes.texts)]
+    return images, sorted(scales(figure)), dots, texts
+
+
+@pytest.mark.parametrize("give", AS_THEY_COME)
+def test_tensors_of_any_kind_are_drawn(give):
+    signed, ink, dots = torch.tensor([[-3.0, 0, 2], [1, 0, 5]]), torch.tensor([[0.0, 1, 1], [1, 0, 1]]), torch.eye(2)
+
+    def draw(give):
+        tiles = give(torch.stack([signed, ink])[None])
+        row = [
+            Panel(give(ink), dots=give(dots)),
+            Panel(give(signed), kind="signed"),
+            Panel(mosaic(tiles), "", "signed"),
+        ]
+        return (
+            panels([[*row, Panel(give(4 * ink), "", "activation"), Panel(ink, "", "activation")]], "title"),
+            map_grid(ink, give(torch.stack([signed, 2 * signed])), "title"),
+            number_tables([("table", give(signed)), ("other", ink)], "title", [give(ink), None]),
+        )
+
+    for usual, other in zip(draw(lambda values: values), draw(give), strict=True):
+        *numbers, texts = contents(other)
+        *wanted, words = contents(usual)
+        assert texts == words
+        for some, expected in zip(numbers, wanted, strict=True):
+            for one, right in zip(some, expected, strict=True):
+                np.testing.assert_allclose(one, right, rtol=1e-6)
+
+
+@pytest.mark.parametrize("give", AS_THEY_COME)
+def test_values_of_any_kind_have_a_scale(give):
+    values = torch.arange(-10.0, 100)
+    assert signed_limit(give(values)) == pytest.approx(signed_limit(values))
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int16, torch.int64, torch.uint16])
+def test_counts_of_any_integers_are_drawn(kind):
+    counts = torch.tensor([[200, 3], [130, 90]])
+    assert png(confusion_matrix(counts.to(kind), "title")) == png(confusion_matrix(counts, "title"))
+
+
+def test_a_training_is_drawn_from_numbers_arrays_and_tensors():
+    losses, accuracies = torch.linspace(2, 0.5, 30), torch.tensor([0.5, 0.75])
+    usual = png(learning_curves(losses.tolist(), accuracies.tolist(), "title"))
+    weight = torch.ones((), requires_grad=True)
+    for some, few in (
+        (losses, accuracies),
+        (losses.numpy(), accuracies.numpy()),
+        ([weight * loss for loss in losses], list(accuracies)),
+    ):
+        assert png(learning_curves(some, few, "title")) == usual
+
+
+def test_integer_tiles_make_a_mosaic():
+    tiles = torch.arange(8).view(2, 1, 2, 2)
+    assert mosaic(tiles, gap=-1).tolist() == [[0, 1], [2, 3], [-1, -1], [4, 5], [6, 7]]
+    assert mosaic(tiles).isnan().sum() == 2
+
+
+def test_the_gaps_of_a_mosaic_are_paper_and_leave_the_scale_alone():
+    tiles = torch.tensor([3.0, -2.0]).view(2, 1, 1, 1).expand(2, 2, 7, 7)
+    for kind, end in (("signed", (-3, 3)), ("activation", (0, 3))):
+        figure = panels([[Panel(mosaic(tiles.abs() if kind == "activation" else tiles), kind=kind)]], "")
+        assert scales(figure) == {end}
+        file = png(figure)
+        (panel, _) = json.loads(Image.open(io.BytesIO(file)).info["Description"])["panels"]
+        left, top, right, bottom = (round(side) for side in panel["box"])
+        inside = (255 * plt.imread(io.BytesIO(file))[top:bottom, left:right]).round()
+        middle = inside[len(inside) // 2], inside[:, len(inside[0]) // 2]
+        assert all((line == 255).all() for line in middle)
+        assert not (inside[len(inside) // 4, len(inside[0]) // 4] == 255).all()
 
 
 # --- colours --------------------------------------------------------------------------------------------------------

@@ -47,6 +47,36 @@ CASES = {
     "no pixel": (draw(Panel(SQUARE[:0])), ValueError, r"pixels of the shape \(0, 4\): .* none of them 0"),
     "pixels that are no number": (draw(Panel(SQUARE / 0)), ValueError, "pixels with NaN or infinity: only finite"),
     "infinite pixels": (draw(Panel(1 / SQUARE)), ValueError, "pixels with NaN or infinity"),
+    "one row that is no number": (
+        draw(Panel(torch.cat([torch.ones(3, 4), SQUARE[:1] / 0]))),
+        ValueError,
+        "pixels with NaN or infinity",
+    ),
+    "rows that are no number, as no mosaic has them": (
+        draw(Panel(torch.stack([SQUARE[0], SQUARE[0] / 0, *SQUARE, SQUARE[0] / 0, *SQUARE]))),
+        ValueError,
+        "pixels with NaN or infinity",
+    ),
+    "a mosaic with one more pixel that is no number": (
+        draw(
+            Panel(
+                mosaic(torch.ones(2, 2, 3, 3)).index_put_((torch.tensor(1), torch.tensor(1)), torch.tensor(1) / 0 * 0)
+            )
+        ),
+        ValueError,
+        "pixels with NaN or infinity",
+    ),
+    "an activation below zero in a mosaic": (
+        draw(Panel(mosaic(-torch.ones(2, 2, 3, 3)), kind="activation")),
+        ValueError,
+        "an activation of -1: it is drawn from zero",
+    ),
+    "complex pixels": (draw(Panel(SQUARE + 1j)), TypeError, "pixels of the type torch.complex64: a tensor of num"),
+    "tensors in place of panels": (
+        draw(SQUARE),
+        TypeError,
+        r"a row holds a Tensor; panels needs Panel\(tensor\)s, or None",
+    ),
     "an unknown kind": (
         draw(Panel(SQUARE, kind="weights")),
         ValueError,
@@ -130,6 +160,11 @@ CASES = {
         ValueError,
         r"the mask of 'a' has the shape \(2, 4\), not \(4, 4\)",
     ),
+    "a mask that is no tensor": (
+        lambda: number_tables([("a", SQUARE)], "title", [[[True] * 4] * 4]),
+        TypeError,
+        "the mask of 'a' is list; number_tables needs a tensor",
+    ),
     "no stage": (lambda: architecture([], "title"), ValueError, r"the stages have the shapes \[\]; architecture needs"),
     "a stage of two dimensions": (
         lambda: architecture([("", (1, 28, 28)), ("flatten", (28, 28))], "title"),
@@ -156,6 +191,8 @@ CASES = {
         TypeError,
         "counts are torch.float32; .* integers",
     ),
+    "a mask in place of counts": (lambda: confusion_matrix(SQUARE > 0, "title"), TypeError, "counts are torch.bool"),
+    "complex counts": (lambda: confusion_matrix(SQUARE + 1j, "title"), TypeError, "counts are torch.complex64"),
     "counts that are not square": (
         lambda: confusion_matrix(torch.zeros(2, 3, dtype=torch.int64), "title"),
         ValueError,
