@@ -405,6 +405,7 @@ def show(figure: Figure, alt: str, name: str | None = None) -> None:
     """Display `figure` with the alternative text `alt`, close it, and keep it as `figures/name.png`.
 
     Raises:
+        TypeError: `figure` is no figure.
         ValueError: there is no alternative text, or the name would leave the folder.
         OSError: the file can't be written; an older one stays.
     """
@@ -412,22 +413,28 @@ def show(figure: Figure, alt: str, name: str | None = None) -> None:
 
 
 def as_image(figure: Figure, alt: str, name: str | None = None) -> Image:
-    """What `show` displays; `figure` is closed, and kept.
+    """What `show` displays; `figure` is closed, also if that fails, and kept.
 
     A file that already shows the same picture is left alone, as another processor may round a colour differently.
 
     Raises:
-        ValueError, OSError: as `show`.
+        TypeError, ValueError, OSError: as `show`.
     """
-    if not alt.strip():
-        raise ValueError("the alternative text is empty; say in words what the picture shows")
-    if name is not None and (not name or Path(name).name != name):
-        raise ValueError(f"name is {name!r}; it must be that of a file in figures/, without a folder")
-    figure.set_dpi(DPI)
-    picture = png(figure)
-    plt.close(figure)
+    if not isinstance(figure, Figure):
+        raise TypeError(f"figure is {kind_of(figure)}; show needs a matplotlib figure, such as panels gives")
+    try:
+        if not (isinstance(alt, str) and alt.strip()):
+            raise ValueError("the alternative text is empty; say in words what the picture shows")
+        if name is not None and (not name or Path(name).name != name):
+            raise ValueError(f"name is {name!r}; it must be that of a file in figures/, without a folder")
+        figure.set_dpi(DPI)
+        picture = png(figure)
+    finally:
+        plt.close(figure)
     if name is not None:
-        path = output_folder(FIGURES) / f"{name}.png"
+        folder = output_folder(FIGURES)
+        folder.mkdir(parents=True, exist_ok=True)  # it does not come with the assignment
+        path = folder / f"{name.removesuffix('.png')}.png"
         if not (path.exists() and _look_alike(path.read_bytes(), picture)):
             write_atomically(path, picture)
     return Image(picture, format="png", width=round(100 * figure.get_figwidth()), alt=alt)

@@ -346,6 +346,25 @@ def test_show_writes_the_file_that_it_displays_with_its_alternative_text(figures
     assert os.listdir(figures) == ["ramp.png"]
 
 
+BROKEN = {
+    "no alternative text": {"alt": " "},
+    "None as alternative text": {"alt": None},
+    "a name with a folder": {"alt": "a ramp", "name": "../ramp"},
+    "an unwritable file": {"alt": "a ramp", "name": "ramp"},
+    "a formula that can't be drawn": {"alt": "a ramp", "title": r"$\\nothing$"},
+}
+
+
+@pytest.mark.parametrize("given", BROKEN.values(), ids=BROKEN)
+def test_no_figure_stays_open_if_it_cannot_be_shown(given, figures, displayed):
+    (figures / "ramp.png").mkdir()
+    figure = small_figure()
+    figure.suptitle(given.get("title", ""))
+    with pytest.raises((OSError, ValueError)):
+        show(figure, given["alt"], given.get("name"))
+    assert plt.get_fignums() == [] == displayed
+
+
 def test_show_is_at_150_dots_an_inch(figures, displayed):
     show(small_figure(), "a ramp", "ramp")
     assert plt.imread(figures / "ramp.png").shape[1] == 9 * 150
@@ -354,6 +373,22 @@ def test_show_is_at_150_dots_an_inch(figures, displayed):
 def test_show_without_a_name_writes_nothing(figures, displayed):
     show(small_figure(), "a ramp")
     assert len(displayed) == 1 and os.listdir(figures) == []
+
+
+def test_show_makes_the_folder_if_there_is_none(tmp_path, displayed, monkeypatch):
+    """What students get has no figures/."""
+    monkeypatch.setattr(plotting, "FIGURES", tmp_path / "course" / "figures")
+    monkeypatch.delenv("INSIDE_LENET5_OUTPUT", raising=False)
+    show(small_figure(), "a ramp")
+    assert os.listdir(tmp_path) == []
+    show(small_figure(), "a ramp", "ramp")
+    assert (tmp_path / "course" / "figures" / "ramp.png").read_bytes() == displayed[1][0]
+    assert os.listdir(tmp_path / "course" / "figures") == ["ramp.png"]
+
+
+def test_a_name_may_have_its_ending(figures, displayed):
+    show(small_figure(), "a ramp", "ramp.png")
+    assert os.listdir(figures) == ["ramp.png"]
 
 
 def test_show_closes_the_figure(figures, displayed):

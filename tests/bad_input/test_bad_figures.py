@@ -203,6 +203,17 @@ CASES = {
         ValueError,
         "the alternative text is empty; say in words",
     ),
+    "None as alternative text": (
+        lambda: show(panels([[Panel(SQUARE)]], "title"), None),
+        ValueError,
+        "the alternative text is empty; say in words",
+    ),
+    "a tensor in place of a figure": (
+        lambda: show(SQUARE, "a square"),
+        TypeError,
+        "figure is torch.float32; show needs a matplotlib figure, such as panels gives",
+    ),
+    "a figure and its axes": (lambda: show((None, None), "a square"), TypeError, "figure is tuple; show needs"),
     "a figure without a name": (
         lambda: show(panels([[Panel(SQUARE)]], "title"), "a square", ""),
         ValueError,
