@@ -1,22 +1,28 @@
 """Tensors in, matplotlib figures out. Knows no model.
 
+Whatever settings of matplotlib a reader has, every figure of this project is made under `STYLE` and comes out the same;
+a reader's own figures are drawn under the reader's settings.
+
 Every picture follows the same rules. Ink is grey, 0 black and 1 white. What is signed is drawn from blue through grey,
 which is exactly zero, to yellow; as the map grows lighter from end to end, it keeps its meaning in a greyscale print.
 All signed panels of a figure share one symmetric scale, and all activations one that starts at zero: both are shown.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
 from IPython.display import Image, display
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
@@ -34,9 +40,45 @@ DPI = 150
 BLUE, GREY, YELLOW = "#0a2f8a", "#949494", "#ffee58"
 # An odd number of colours, so that one of them is the middle.
 SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, GREY, YELLOW], N=257)
-COLOURS = {"ink": plt.get_cmap("gray"), "signed": SIGNED, "activation": plt.get_cmap("inferno")}
+# Of how many colours matplotlib's maps are made is a setting that is read when it is imported.
+COLOURS = {
+    "ink": plt.get_cmap("gray").resampled(256),
+    "signed": SIGNED,
+    "activation": plt.get_cmap("inferno").resampled(256),
+}
+GREYS = plt.get_cmap("Greys").resampled(256)
 UNITS = {"signed": "value (grey is 0)", "activation": "activation"}
-STYLE = {"font.size": 9, "axes.titlesize": 9, "figure.titlesize": 12, "figure.dpi": DPI}
+
+# What matplotlib counts among its settings and is none of a picture: windows, keys, kinds of files.
+_NOT_OF_A_PICTURE = (
+    *("animation.", "backend", "date.epoch", "docstring.", "figure.max_open_warning", "figure.raise_window"),
+    *("interactive", "keymap.", "macosx.", "pdf.", "pgf.", "ps.", "savefig.directory", "svg.", "timezone", "tk."),
+    *("toolbar", "webagg."),
+)
+# All settings of a picture as matplotlib comes with them.
+DEFAULTS = {name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith(_NOT_OF_A_PICTURE)}
+# The same, with this project's. A figure that is made `with plt.rc_context(STYLE)` is also drawn as it was meant.
+STYLE = DEFAULTS | {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "figure.titlesize": 12,
+    "figure.dpi": DPI,
+    "figure.hooks": [f"{__name__}:_keep_from_settings"],
+}
+
+
+def _keep_from_settings(figure: Figure) -> None:
+    """Have `figure` drawn the same under any settings: ticks are made, and fonts found, only when it is drawn.
+
+    matplotlib calls this for every new figure while `STYLE` holds.
+    """
+    figure.draw = partial(_draw_under_defaults, figure.draw)
+
+
+def _draw_under_defaults(draw: Callable[[RendererBase], None], renderer: RendererBase) -> None:
+    # Not under STYLE: the numbers at an axis and at a colour bar have matplotlib's own size.
+    with plt.rc_context(DEFAULTS):
+        draw(renderer)
 
 
 @dataclass(frozen=True)
@@ -391,7 +433,7 @@ def confusion_matrix(counts: Tensor, title: str) -> Figure:
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
         figure.suptitle(title)
-        axes.imshow(mistakes.numpy(), cmap="Greys", vmin=0, vmax=2 * max(1, int(mistakes.max())))
+        axes.imshow(mistakes.numpy(), cmap=GREYS, vmin=0, vmax=2 * max(1, int(mistakes.max())))
         for row in range(len(counts)):
             for column in range(len(counts)):
                 colour = "0.45" if row == column else "black"

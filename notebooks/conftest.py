@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pictures
 import pytest
 from nbval.plugin import IPyNbCell
 from pictures import differences, leave, pictures_of
@@ -13,13 +14,16 @@ from pictures import differences, leave, pictures_of
 # differs between processors.
 NOT_COMPARED = "varies-by-processor"
 DIFFERENCES = Path(__file__).resolve().parents[1] / "build" / "differences"
+# Readers have settings of their own. These change every picture that heeds them.
+SETTINGS = Path(pictures.__file__).with_name("hostile.matplotlibrc")
 
 
 def pytest_configure(config):
-    """The notebooks write figures and weights to a folder of the tests, not over the reader's."""
+    """The notebooks run under hostile settings, and write to a folder of the tests."""
     output = tempfile.TemporaryDirectory()
     config.add_cleanup(output.cleanup)
     os.environ["INSIDE_LENET5_OUTPUT"] = output.name
+    os.environ["MATPLOTLIBRC"] = str(SETTINGS)
     shutil.rmtree(DIFFERENCES, ignore_errors=True)
 
 

@@ -20,11 +20,12 @@ from IPython.display import Image, display
 
 from helpers.pictures import png
 
-def draw(values):
-    figure, axes = plt.subplots(figsize=(2, 2))
-    axes.imshow(values, vmin=0, vmax=1)
-    plt.close(figure)
-    return png(figure)
+def draw(values, style="default"):
+    with plt.style.context(style):
+        figure, axes = plt.subplots(figsize=(2, 2))
+        axes.imshow(values, vmin=0, vmax=1)
+        plt.close(figure)
+        return png(figure)
 """
 
 
@@ -48,8 +49,9 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     (folder / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "conftest.py", folder / "notebooks")
-    none = cell(WHITE)
+    none, heedless = cell(WHITE), cell(WHITE)
     none.outputs = []
+    heedless.source = 'display(Image(draw([[1, 1], [1, 1]], style=[]), alt="a square"))'
     cells = [
         new_code_cell(DRAW, execution_count=1),
         cell(WHITE),
@@ -57,6 +59,7 @@ def run(tmp_path_factory):
         cell(WHITE, alt="a circle"),
         cell(SPOTTED, tags=["varies-by-processor"]),
         none,
+        heedless,
     ]
     nbformat.write(new_notebook(cells=cells), folder / "notebooks" / "small.ipynb")
     (folder / "pytest.ini").write_text("[pytest]\n")
@@ -73,7 +76,12 @@ def run(tmp_path_factory):
 
 def test_the_right_picture_passes_and_the_wrong_ones_fail(run):
     outcomes, printed, _ = run
-    assert list(outcomes.values()) == ["PASSED", "PASSED", "FAILED", "FAILED", "PASSED", "FAILED"], printed
+    assert list(outcomes.values())[:6] == ["PASSED", "PASSED", "FAILED", "FAILED", "PASSED", "FAILED"], printed
+
+
+def test_a_cell_that_draws_under_the_settings_of_the_reader_fails(run):
+    outcomes, printed, _ = run
+    assert list(outcomes.values())[6:] == ["FAILED"], printed
 
 
 def test_a_failure_says_what_differs_and_where_to_look(run):

@@ -103,8 +103,8 @@ def one_of_each(grid):
 def test_other_fonts_and_smoothing_are_forgiven(style, monkeypatch, one_of_each):
     figures, before = one_of_each
     monkeypatch.setattr(plotting, "STYLE", plotting.STYLE | style)
-    with plt.rc_context(style):
-        after = {name: picture(draw()) for name, draw in figures.items()}
+    monkeypatch.setattr(plotting, "DEFAULTS", plotting.DEFAULTS | style)
+    after = {name: picture(draw()) for name, draw in figures.items()}
     assert before != after
     assert {name: differences(before[name], after[name]) for name in figures} == {name: [] for name in figures}
 
@@ -276,10 +276,11 @@ def test_a_dot_that_does_not_show_is_caught():
 
 def test_a_line_that_turns_by_a_degree_is_caught():
     def line(angle):
-        figure, axes = plt.subplots(figsize=(2, 2))
-        x, y = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-        axes.plot([-x, x], [-y, y])
-        axes.set(xlim=(-1, 1), ylim=(-1, 1))
+        with plt.rc_context(plotting.STYLE):
+            figure, axes = plt.subplots(figsize=(2, 2))
+            x, y = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+            axes.plot([-x, x], [-y, y])
+            axes.set(xlim=(-1, 1), ylim=(-1, 1))
         return picture(figure)
 
     assert differences(line(45), line(45)) == []

@@ -1,8 +1,15 @@
 """helpers.plotting: scales and colours that can be compared, and files that change only when the picture does."""
 
+import copy
+import hashlib
 import io
 import json
 import os
+import pickle
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,10 +17,13 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import plotting
+from helpers import frames, plotting
 from helpers.pictures import png
 from helpers.plotting import (
+    STYLE,
     Panel,
+    architecture,
+    as_image,
     confusion_matrix,
     learning_curves,
     map_grid,
@@ -288,6 +298,126 @@ def test_colours_grow_lighter_from_end_to_end(kind):
     assert luminance[-1] - luminance[0] > 0.7
 
 
+# --- the settings of the reader -------------------------------------------------------------------------------------
+
+HOSTILE = Path(__file__).with_name("hostile.matplotlibrc")
+
+
+def ramp(low=0.0, side=6):
+    return torch.linspace(low, 1, side * side).view(side, side)
+
+
+def charts():
+    """A figure as some cells of the notebooks make it."""
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+        figure.suptitle("Two charts")
+        left.plot([-2, 1, 3], label="rises")
+        left.legend()
+        right.bar([0, 1], [-1, 2], hatch="/")
+        right.set(title="bars", xlabel="which")
+    return figure
+
+
+# One figure of each function that makes one.
+FIGURES = {
+    "panels": lambda: panels(
+        [
+            [Panel(ramp(), "ink"), Panel(ramp(-1), "signed", "signed"), None],
+            [None, *[Panel(ramp(), "active", "activation", torch.tensor([[0, 4], [2, 1]]))] * 2],
+        ],
+        "Panels",
+        row_labels=["one", "two"],
+    ),
+    "map_grid": lambda: map_grid(ramp(), torch.stack([ramp(-1), ramp(-3)]), "Maps"),
+    "a mosaic": lambda: panels([[Panel(mosaic(ramp(-1, side=12).view(3, 4, 4, 3)), "tiles", "signed")]], "Mosaic"),
+    "number_tables": lambda: number_tables(
+        [("left", ramp(-1, 3)), ("right", ramp(0, 2))], "Tables", [ramp(0, 3) > 0.5, None]
+    ),
+    "architecture": lambda: architecture([("", (1, 28, 28)), ("conv", (6, 28, 28)), ("linear", (84,))], "A network"),
+    "learning_curves": lambda: learning_curves([2 / (1 + k) for k in range(40)], [0.9, 0.95], "Curves"),
+    "confusion_matrix": lambda: confusion_matrix(torch.arange(9).view(3, 3), "Counts"),
+    "charts": charts,
+}
+
+
+@cache
+def usual(name):
+    """The picture under the settings that matplotlib comes with."""
+    with plt.style.context("default"):
+        return as_image(FIGURES[name](), name).data
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_picture_is_the_same_under_any_settings_of_the_reader_which_stay_theirs(name):
+    with plt.style.context("default"):
+        made_before = FIGURES[name]()
+    with plt.rc_context(fname=HOSTILE):
+        settings = dict(plt.rcParams)
+        assert as_image(FIGURES[name](), "made and shown").data == usual(name)
+        assert as_image(made_before, "shown").data == usual(name)
+        assert dict(plt.rcParams) == settings
+
+
+@pytest.mark.parametrize("name", ["panels", "learning_curves", "confusion_matrix", "charts"])
+def test_a_figure_that_is_not_given_to_show_is_the_same_too(name):
+    """Jupyter draws it, or a reader saves it: what is looked up only then is the project's."""
+
+    def pixels():
+        figure = FIGURES[name]()
+        figure.canvas.draw()
+        return np.asarray(figure.canvas.buffer_rgba())
+
+    with plt.style.context("default"):
+        expected = pixels()
+    with plt.rc_context(fname=HOSTILE):
+        assert (pixels() == expected).all()
+
+
+def test_a_matplotlibrc_changes_no_picture():
+    """Some settings are read once, when matplotlib is imported: `image.lut` for the number of colours of a map."""
+    script = (
+        "import hashlib, json, matplotlib; matplotlib.use('Agg'); from test_plotting import FIGURES, as_image, frames\n"
+        "told = {name: hashlib.sha256(as_image(draw(), name).data).hexdigest() for name, draw in FIGURES.items()}\n"
+        "told |= {kind: hashlib.sha256(palette).hexdigest() for kind, palette in frames._PALETTES.items()}\n"
+        "print(json.dumps([matplotlib.rcParams['image.lut'], told]))"
+    )
+    root = HOSTILE.parents[1]
+    path = os.pathsep.join(map(str, (root, root / "tests")))
+    environment = os.environ | {"MATPLOTLIBRC": str(HOSTILE), "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    read, told = json.loads(done.stdout)
+    assert read == 8, "the file was not read"
+    here = {name: usual(name) for name in FIGURES} | frames._PALETTES
+    assert told == {name: hashlib.sha256(content).hexdigest() for name, content in here.items()}
+
+
+def test_a_figure_of_the_readers_own_stays_theirs():
+    """Its ticks are made when it is drawn: white, on the black that it was given."""
+
+    def own():
+        figure, axes = plt.subplots(figsize=(3, 2))
+        axes.imshow([[0, 1], [2, 3]])
+        return figure
+
+    with plt.style.context(["default", "dark_background"]):
+        picture = as_image(own(), "a figure of mine").data
+        figure = own()
+        figure.set_dpi(plotting.DPI)
+        assert picture == png(figure)
+    colours = {tuple(pixel) for row in (255 * plt.imread(io.BytesIO(picture))).round().astype(int) for pixel in row}
+    assert {(0, 0, 0), (255, 255, 255)} <= colours
+
+
+def test_a_figure_can_be_pickled_and_copied():
+    figure = FIGURES["panels"]()
+    others = pickle.loads(pickle.dumps(figure)), copy.deepcopy(figure)
+    usual = png(figure)
+    for other in others:
+        with plt.rc_context(fname=HOSTILE):
+            assert png(other) == usual
+
+
 # --- show -----------------------------------------------------------------------------------------------------------
 
 
@@ -332,7 +462,7 @@ def with_pixel_changed(png, levels):
     row, column = picture.shape[0] // 2, picture.shape[1] // 3
     picture[row, column, 0] += levels / 255 * (1 if picture[row, column, 0] < 0.5 else -1)
     buffer = io.BytesIO()
-    plt.imsave(buffer, picture)
+    plt.imsave(buffer, picture, origin="upper")
     assert buffer.getvalue() != png
     return buffer.getvalue()
 
