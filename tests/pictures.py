@@ -14,11 +14,10 @@ all else are compared in the same way.
 import base64
 import io
 import json
-from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image, ImageSequence
 
 NUMBERS = 2e-3  # numbers of a panel may differ by this share of the largest of them
@@ -189,24 +188,34 @@ def _rest(before: np.ndarray, told: dict, after: np.ndarray, tells: dict) -> lis
         for item in (*description["panels"], *description["texts"]):
             left, top, right, bottom = (round(side) for side in item["box"])
             differ[max(0, top - REACH) : bottom + REACH, max(0, left - REACH) : right + REACH] = False
-    if differ.any():
-        differ &= _without_like(before, after) | _without_like(after, before)
     if not differ.any():
         return []
-    top, left = np.argwhere(differ).min(axis=0)
-    bottom, right = np.argwhere(differ).max(axis=0)
+    # Looked for only where there is need, as this takes most of the time.
+    (top, left), (bottom, right) = _ends(differ)
+    part = slice(max(0, top - REACH), bottom + REACH + 1), slice(max(0, left - REACH), right + REACH + 1)
+    differ[part] &= _without_like(before[part], after[part]) | _without_like(after[part], before[part])
+    if not differ.any():
+        return []
+    (top, left), (bottom, right) = _ends(differ)
     return [f"{differ.sum()} pixels outside the panels differ, from ({left}, {top}) to ({right}, {bottom})"]
+
+
+def _ends(marked: np.ndarray) -> np.ndarray:
+    """The first and the last row and column in which something is marked: `[[top, left], [bottom, right]]`."""
+    places = np.argwhere(marked)
+    return np.stack([places.min(axis=0), places.max(axis=0)])
 
 
 def _without_like(pixels: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Where none of `others` within reach has a colour like that of `pixels`, channel by channel: `(H, W)`."""
-    low, high = _nearby(others, np.min), _nearby(others, np.max)
+    low, high = _nearby(others, np.minimum), _nearby(others, np.maximum)
     return ((pixels < low - LIKE) | (pixels > high + LIKE)).any(axis=2)
 
 
-def _nearby(pixels: np.ndarray, extreme: Callable) -> np.ndarray:
+def _nearby(pixels: np.ndarray, extreme: np.ufunc) -> np.ndarray:
     """The extreme of all `pixels` `(H, W, 3)` within reach of each one, channel by channel."""
-    for axis in (0, 1):
-        padded = np.pad(pixels, [(REACH, REACH) if k == axis else (0, 0) for k in range(3)], mode="edge")
-        pixels = extreme(sliding_window_view(padded, 2 * REACH + 1, axis=axis), axis=-1)
+    for _ in ("rows", "columns"):
+        padded = np.pad(pixels, [(REACH, REACH), (0, 0), (0, 0)], mode="edge")
+        shifted = (padded[k : k + len(pixels)] for k in range(2 * REACH + 1))
+        pixels = reduce(extreme, shifted).swapaxes(0, 1)
     return pixels
