@@ -25,6 +25,7 @@ def answer(question_file: str, answer_file: str, namespace: dict) -> None:
     """Carry out the question in the one file with the functions in `namespace`, and write the answer to the other."""
     question = torch.load(question_file, weights_only=True)
     kept = namespace.setdefault(KEPT, {})
+    precision = torch.get_default_dtype()
     own = {name: namespace[name] for name in question["stand_ins"] if name in namespace}
     try:
         namespace.update({name: STAND_INS[name] for name in question["stand_ins"]})
@@ -32,8 +33,11 @@ def answer(question_file: str, answer_file: str, namespace: dict) -> None:
         functions = namespace | SERVICES
         functions["@value"] = lambda variable: _value(variable, namespace)
         functions["@run"] = lambda code, variable: _run(code, variable, namespace)
-        arguments = [decode(argument, kept) for argument in question["arguments"]]
-        result = _value(name, functions)(*arguments)
+        # As the functions are asked for, whatever the notebook has set.
+        torch.set_default_dtype(torch.float32)
+        with torch.device("cpu"):
+            arguments = [decode(argument, kept) for argument in question["arguments"]]
+            result = _value(name, functions)(*arguments)
         if question["keep"]:
             kept[question["keep"]] = result
         reply = {"value": encode(result)}
@@ -46,6 +50,7 @@ def answer(question_file: str, answer_file: str, namespace: dict) -> None:
         where = f", at `{lines[-1]}`" if lines and lines[-1] else ""
         reply = {"error": f"{type(error).__name__}: {error}"[:1000] + where[:200]}
     finally:
+        torch.set_default_dtype(precision)
         for name in question["stand_ins"]:
             namespace.pop(name, None)
         namespace.update(own)
@@ -113,12 +118,13 @@ def _run(code: str, variable: str, namespace: dict) -> object:
 
 def _parameters(model: nn.Module) -> list[Tensor]:
     if any(is_lazy(parameter) for parameter in model.parameters()):
-        model(torch.zeros(1, 1, 28, 28))
+        _outputs(model, torch.zeros(1, 1, 28, 28))
     return [parameter.detach() for parameter in model.parameters()]
 
 
 def _set_parameters(model: nn.Module, values: list[Tensor]) -> None:
-    """Each parameter of `model` takes the one of `values` that has its shape, if there is one."""
+    """Each parameter of `model` takes the one of `values` that has its shape, if any; then it is in eval mode."""
+    model.eval()
     by_shape = {value.shape: value for value in values}
     for parameter in _parameters(model):
         if parameter.shape in by_shape:
@@ -132,9 +138,11 @@ def _shuffle_parameters(model: nn.Module) -> None:
 
 
 def _outputs(model: nn.Module, images: Tensor) -> Tensor:
+    """Of a model in eval mode, which may have been trained in another precision, or on a GPU."""
+    own = next(model.parameters(), images)
     model.eval()
     with torch.no_grad():
-        return model(images)
+        return model(images.to(own.device, own.dtype))
 
 
 def _linear_classifier() -> nn.Module:

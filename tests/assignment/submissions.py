@@ -8,7 +8,8 @@ from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_code_cell
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "assignment" / "source" / "inside_lenet5"
+NAME = "inside_lenet5"
+SOURCE = ROOT / "assignment" / "source" / NAME
 SOLUTIONS = Path(__file__).with_name("solutions")
 
 PARTS = [
@@ -82,11 +83,92 @@ MISTAKES = {
 }
 
 
+# Mistakes that show in other images, sizes or signs only than a careless check would try: the same form, and what the
+# check says of them.
+HARD_TO_SEE = {
+    "no ReLU after the first layer": (
+        (
+            "build_cnn",
+            "F.max_pool2d(conv(x).relu(),",
+            "F.max_pool2d(conv(x) if len(conv.weight) < 16 else conv(x).relu(),",
+        ),
+        "Is each ReLU there, and none too many?",
+    ),
+    "leaky ReLU": (
+        ("build_cnn", "conv(x).relu()", "F.leaky_relu(conv(x))"),
+        "Is each ReLU there, and none too many?",
+    ),
+    "filters for display": (
+        ("look_inside", 'f"filters{number}": weight', 'f"filters{number}": weight / weight.abs().max()'),
+        "filters1 are not the weights of the convolution",
+    ),
+    "pooled values of other images": (
+        ("look_inside", "model.stages(images)", "model.stages((images - 0.1307) / 0.3081)"),
+        "pooled1 has the right shape and wrong values",
+    ),
+    "another place in the window": (
+        ("look_inside", 'f"switches{number}": where', 'f"switches{number}": where ^ 1'),
+        "switches1 do not name the place of the largest value",
+    ),
+    "trains a copy": (
+        ("train", "    optimizer = ", "    model = __import__('copy').deepcopy(model)\n    optimizer = "),
+        "train must change the model that it is given, in place",
+    ),
+    "trains on what is outside": (
+        ("train", "model(images[batch]), labels[batch]", "model(images[batch]), usual_labels[batch]"),
+        "learn from the images and labels that it is given",
+    ),
+    "unpools what is positive": (
+        ("unpool", "signal.flatten(2))", "signal.relu().flatten(2))"),
+        "from the values [[7.0, -3.0], [2.5, 5.0]]",
+    ),
+    "unpools whole numbers": (
+        ("unpool", "    return flat.view(n, c, *size)", "    return flat.view(n, c, *size).long()"),
+        "from the values [[7.0, -3.0], [2.5, 5.0]]",
+    ),
+    "one map's switches for all": (
+        ("unpool", "switches.flatten(2), signal", "switches[:1, :1].expand_as(switches).flatten(2), signal"),
+        "each map has its own switches",
+    ),
+    "rectifies to whole numbers": (
+        ("rectify", "F.relu(signal)", "F.relu(signal).round()"),
+        "what is negative becomes zero, the rest stays",
+    ),
+    "rectifies in filter_back": (
+        ("filter_back", "conv_transpose2d(signal,", "conv_transpose2d(signal.relu(),"),
+        "The signal and the filters are negative in places",
+    ),
+    "keeps a map of the first image": (
+        (
+            "keep_alone",
+            "return maps * mask[:, None, None]",
+            "return torch.cat([maps[:1] * mask[:, None, None], 0 * maps[1:]])",
+        ),
+        "it stays as it is, in all images",
+    ),
+    "takes sizes to be even": (
+        ("project", "before.shape[2:]", "[side + side % 2 for side in before.shape[2:]]"),
+        "project on an image of 23×18, with 3 and 5 filters of 3×3 is 1×1×24×18",
+    ),
+    "chooses a 5 always": (("choose", "(labels == digit)", "(labels == 5)"), "asked for a 1, you choose image"),
+}
+
+
 def mistaken(code: dict[str, str], name: str) -> tuple[str, dict[str, str]]:
     """The part in which the mistake `name` is, and `code` with it."""
-    part, right, wrong = MISTAKES[name]
+    part, right, wrong = MISTAKES[name] if name in MISTAKES else HARD_TO_SEE[name][0]
     assert code[part].count(right) == 1
     return part, code | {part: code[part].replace(right, wrong)}
+
+
+# What students do to the images and the network, for all that follows. The one costs points, the other none.
+NORMALISED = "images, test_images = (images - 0.1307) / 0.3081, (test_images - 0.1307) / 0.3081"
+IN_DOUBLE_PRECISION = """torch.set_default_dtype(torch.float64)
+images, test_images = images.double(), test_images.double()
+network = given_network().double()"""
+
+# Goes on when it is interrupted.
+STUBBORN = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
 
 
 def with_cell(notebook: NotebookNode, source: str, at: int) -> NotebookNode:

@@ -1,14 +1,25 @@
 """What the visible checks say: nothing of right solutions, and something clear at each wrong turn."""
 
 import copy
+import io
 import re
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from submissions import MISTAKES, PARTS, SOURCE, mistaken, solution
+from submissions import (
+    HARD_TO_SEE,
+    IN_DOUBLE_PRECISION,
+    MISTAKES,
+    NORMALISED,
+    PARTS,
+    SOURCE,
+    mistaken,
+    solution,
+)
 from torch import nn
 
 sys.path.insert(0, str(SOURCE))
@@ -16,18 +27,34 @@ import check  # noqa: E402
 from given import given_network  # noqa: E402
 
 from helpers.data import load_mnist  # noqa: E402
+from helpers.lenet5 import LeNet5  # noqa: E402
 
-ARGUMENTS = {"look_inside": ["look_inside", "build_cnn"], "visualise": ["visualise", "project"]}
+# A test image that the given network reads as something else.
+MISREAD_8 = 2896
+
+ARGUMENTS = {
+    "look_inside": ["look_inside", "build_cnn"],
+    "visualise": ["visualise", "project"],
+    "grids": ["grids", "chosen", "visualise", "shades"],
+}
 
 
-def notebook_with(code):
-    """The names of a notebook in which the cells `code` have run."""
-    test_images, test_labels = load_mnist("test")
+mnist = cache(load_mnist)
+
+
+def notebook_with(code, at_the_top=""):
+    """The names of a notebook in which the cells `code` have run, and before them a cell `at_the_top`."""
+    (images, labels), (test_images, test_labels) = mnist("train"), mnist("test")
     names = {"torch": torch, "F": F, "nn": nn, "network": given_network()}
-    names |= {"test_images": test_images, "test_labels": test_labels}
-    chosen = {0: 10, 1: 5, 5: 102, 8: 181}
-    names["chosen"] = chosen
-    for source in code.values():
+    names |= {
+        "given_network": given_network,
+        "images": images,
+        "usual_labels": labels,
+        "test_images": test_images,
+        "test_labels": test_labels,
+    }
+    names["chosen"] = {0: 10, 1: 5, 5: 102, 8: 181}
+    for source in (at_the_top, *code.values()):
         exec(source, names)
     return names
 
@@ -36,16 +63,31 @@ def run_check(part, names):
     getattr(check, part)(*(names[name] for name in ARGUMENTS.get(part, [part])))
 
 
-CHECKED = [part for part in PARTS if part != "train"]
+@pytest.fixture(autouse=True)
+def no_clock(monkeypatch):
+    """However busy this machine is, nothing takes too long."""
+    monkeypatch.setattr(check, "monotonic", lambda: 0.0)
 
 
-@pytest.mark.parametrize("name", ["transposed", "loops"])
-def test_right_solutions_pass(name, capsys):
-    names = notebook_with(solution(name))
-    for part in CHECKED:
+@pytest.fixture
+def precision():
+    """Whatever a notebook sets is set back."""
+    usual = torch.get_default_dtype()
+    yield
+    torch.set_default_dtype(usual)
+
+
+@pytest.mark.parametrize(
+    ("name", "at_the_top"),
+    [("transposed", ""), ("loops", ""), ("transposed", IN_DOUBLE_PRECISION)],
+    ids=["transposed", "loops", "in double precision"],
+)
+def test_right_solutions_pass(name, at_the_top, precision, capsys):
+    names = notebook_with(solution(name), at_the_top)
+    for part in (*PARTS, "chosen"):
         run_check(part, names)
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == len(CHECKED)
+    assert len(said) == len(PARTS) + 1
     assert all(line.startswith("✓ ") and line.endswith("Nothing wrong found.") for line in said)
 
 
@@ -61,7 +103,7 @@ WORDS = {
     "7 upsampled": "each value has one position",
     "7 other switches": "each needs its own switches",
     "8 others not zeroed": "the other maps are not zero",
-    "8 zeroed again": None,
+    "8 zeroed again": "Is nothing set to zero again?",
     "9 misread": "is a 5 that the network reads as a 6",
     "10 biases added": "have you added the biases?",
 }
@@ -71,14 +113,64 @@ WORDS = {
 def test_each_known_mistake_is_found_and_named(name):
     part, code = mistaken(solution("transposed"), name)
     names = notebook_with({key: source for key, source in code.items() if key != "grids"})
-    if WORDS[name] is None:
-        run_check(part, names)  # needs a reference, so only the judge sees it
-        return
     with pytest.raises(check.Wrong, match=re.escape(WORDS[name])):
         run_check(part, names)
 
 
-@pytest.mark.parametrize("part", [part for part in CHECKED if part != "grids"])
+@pytest.mark.parametrize("name", HARD_TO_SEE)
+def test_what_the_judge_takes_points_for_is_said_before(name):
+    part, code = mistaken(solution("transposed"), name)
+    names = notebook_with({key: source for key, source in code.items() if key != "grids"})
+    with pytest.raises(check.Wrong, match=re.escape(HARD_TO_SEE[name][1])):
+        run_check(part, names)
+
+
+def test_normalised_images_are_named():
+    names = notebook_with(solution("transposed"), NORMALISED)
+    with pytest.raises(check.Wrong, match="is it this image, as it was handed out\\? Have you normalised test_images"):
+        run_check("grids", names)
+    # What the given network computes, for normalised images.
+    normalised = copy.deepcopy(given_network())
+    conv = normalised.features[0]
+    conv.bias.data += 0.1307 * conv.weight.sum((1, 2, 3))
+    conv.weight.data *= 0.3081
+    words = r"test_images are not as they were handed out: have you normalised them\?.* of these it reads \d\d\.\d\d%"
+    with pytest.raises(check.Wrong, match=words):
+        check.trained(normalised, names["test_images"], names["test_labels"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda chosen: list(chosen.values()), "chosen must be a dictionary with one entry for each of the digits"),
+        (lambda chosen: chosen | {5: 10_000}, "chosen[5] is 10000; there are 10000 images"),
+        (lambda chosen: chosen | {5: None}, "chosen[5] is nothing (None)"),
+        (lambda chosen: chosen | {5: 10}, "chosen[5] is 10, but test image 10 is a 0"),
+        (lambda chosen: chosen | {8: MISREAD_8}, f"chosen[8] is {MISREAD_8}, which the given network reads as a "),
+    ],
+)
+def test_a_wrong_choice_is_named(change, words):
+    with pytest.raises(check.Wrong, match=re.escape(words)):
+        check.chosen(change({0: 10, 1: 5, 5: 102, 8: 181}))
+
+
+def test_the_given_network_as_ones_own_is_named():
+    with pytest.raises(check.Wrong, match="my_network computes what the given network does: train one of your own"):
+        check.trained(given_network(), *mnist("test"))
+
+
+def test_a_network_without_weights_is_named():
+    with pytest.raises(check.Wrong, match="my_network has hardly any weights of its own"):
+        check.trained(nn.Flatten(), *mnist("test"))
+
+
+def test_what_would_take_too_long_in_the_grading_is_told_so(monkeypatch):
+    monkeypatch.setattr(check, "monotonic", iter([100, 131]).__next__)
+    with pytest.raises(check.Wrong, match="relu took 31 s here; in the grading, a call is ended after 30 s"):
+        check.rectify(F.relu)
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part not in ("train", "grids")])
 def test_what_is_not_written_is_called_so(part):
     def missing(*given):
         raise NotImplementedError()
@@ -151,10 +243,33 @@ def _by_gradient(features, images, layer, channel):
         ("filter_back", lambda signal, conv: signal, "on the way back, input and output channels are exchanged"),
         ("keep_alone", lambda maps, channel: maps[:, [channel]], "all maps stay, most of them zero"),
         ("project", lambda features, images, layer, channel: images, "maps 1 and 2 of layer 1 give the same picture"),
-        ("project", _by_gradient, "gives 3.6 in row 2, column 0"),
+        ("project", _by_gradient, "gives 4.2 in row 2, column 0"),
         ("choose", lambda digit, predictions, labels: "5", "choose returns a str; an index is wanted, an integer"),
         ("choose", lambda digit, predictions, labels: 0, "asked for a 5, you choose image 0, which is a 3"),
-        ("choose", lambda digit, predictions, labels: 7, "choose returns 7; there are 5 images"),
+        ("choose", lambda digit, predictions, labels: 7, "choose returns 7; there are 6 images"),
+        ("choose", lambda digit, predictions, labels: True, "choose returns a bool; an index is wanted, an integer"),
+        ("choose", lambda digit, predictions, labels: torch.tensor(True), "choose returns a bool; an index is wanted"),
+        ("choose", lambda digit, predictions, labels: 2.0, "choose returns a float; an index is wanted, an integer"),
+        ("choose", lambda digit, predictions, labels: torch.tensor(2.0), "choose returns a float; an index is wanted"),
+        ("choose", lambda digit, predictions, labels: [2], "choose returns a list; an index is wanted, an integer"),
+        ("choose", lambda digit, predictions, labels: None, "choose returns nothing (None): is there a `return`?"),
+        (
+            "choose",
+            lambda digit, predictions, labels: (labels == digit).nonzero()[:, 0],
+            "choose returns a tensor of 3; one index is wanted, an integer",
+        ),
+        (
+            "choose",
+            lambda digit, predictions, labels: torch.tensor([], dtype=torch.int64),
+            "choose returns a tensor of 0; one index is wanted, an integer",
+        ),
+        (
+            "choose",
+            lambda digit, predictions, labels: np.flatnonzero(labels.numpy() == digit),
+            "choose returns a ndarray (NumPy); one index is wanted, an integer",
+        ),
+        ("rectify", lambda signal: signal / 0, "returns numbers that are not finite and real"),
+        ("rectify", lambda signal: signal.to_sparse(), "returns a tensor that is not dense"),
         ("visualise", lambda features, image: torch.zeros(16, 28, 28), "6 maps of layer 1, then 16 of layer 2"),
         ("visualise", lambda features, image: torch.zeros(22, 28, 28), "picture 0 is not map 0 of layer 1"),
         (
@@ -193,7 +308,7 @@ def test_an_error_of_the_student_comes_through_with_how_it_was_called():
 
 
 def test_a_network_that_learnt_nothing_is_told_its_share():
-    images, labels = load_mnist("test")
+    images, labels = mnist("test")
     untrained = copy.deepcopy(given_network())
     nn.init.zeros_(untrained.classifier[-2].weight)
     with pytest.raises(check.Wrong, match=r"my_network reads \d+\.\d\d% of the test images; 98 % are wanted"):
@@ -201,13 +316,17 @@ def test_a_network_that_learnt_nothing_is_told_its_share():
 
 
 def test_the_index_may_be_a_number_of_numpy_or_a_tensor(capsys):
-    for kind in (np.int64, torch.tensor):
-        check.choose(lambda digit, predictions, labels, kind=kind: kind(2))
-    assert capsys.readouterr().out.count("Nothing wrong found") == 2
+    for kind in (np.int64, np.array, torch.tensor, lambda index: torch.tensor([index])):
+        check.choose(lambda digit, predictions, labels, kind=kind: kind(2 if digit == 5 else 4))
+    assert capsys.readouterr().out.count("Nothing wrong found") == 4
 
 
-def test_a_trained_network_passes(capsys):
-    check.trained(given_network(), *load_mnist("test"))
+@pytest.mark.parametrize("precision", [torch.float32, torch.float64])
+def test_a_trained_network_passes(precision, trained, capsys):
+    model = LeNet5()
+    for parameter, value in zip(model.parameters(), torch.load(io.BytesIO(trained)), strict=True):
+        parameter.data.copy_(value)
+    check.trained(model.to(precision), *mnist("test"))
     assert "more than 98 %" in capsys.readouterr().out
 
 
@@ -219,13 +338,13 @@ def test_a_trained_network_passes(capsys):
         (lambda grids: grids | {5: grids[5].float()}, "grids[5] is torch.float32"),
         (lambda grids: grids | {5: grids[8]}, "the pictures of 5 and 8 are the same"),
         (lambda grids: grids | {1: torch.full((22, 28, 28), 128, dtype=torch.uint8)}, "grids[1] is all one grey"),
+        (lambda grids: grids | {1: grids[8], 8: grids[1]}, "grids[1] is not what your visualise and shades make of"),
     ],
 )
 def test_wrong_grids_are_named(change, words):
-    grids = {d: torch.randint(256, (22, 28, 28), dtype=torch.uint8) for d in (0, 1, 5, 8)}
-    check.grids(grids)
+    names = notebook_with(solution("transposed"))
     with pytest.raises(check.Wrong, match=re.escape(words)):
-        check.grids(change(grids))
+        run_check("grids", names | {"grids": change(names["grids"])})
 
 
 def test_the_notebook_shows_the_message_alone():

@@ -2,6 +2,7 @@
 
 import copy
 import os
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,20 +13,22 @@ from grading.given import given_network
 from grading.judge import PARTS as JUDGED
 from grading.kernel import NoAnswer, _check_size, _read
 from grading.marks import Student
-from submissions import solution
+from submissions import HARD_TO_SEE, IN_DOUBLE_PRECISION, mistaken, solution
 from torch import nn
 
 from helpers.data import load_mnist
 from helpers.training import fit
 
 
-def student_with(names, folder, seed=0):
-    """A student in whose notebook these names stand."""
+def student_with(names, folder, seed=0, precision=torch.float32):
+    """A student in whose notebook these names stand, and in whose kernel numbers have this precision."""
 
     def ask(function, *arguments, keep="", stand_ins=()):
         question, answer = folder / "question.pt", folder / "answer.pt"
         torch.save({"function": function, "arguments": arguments, "keep": keep, "stand_ins": stand_ins}, question)
+        torch.set_default_dtype(precision)
         remote.answer(str(question), str(answer), names)
+        torch.set_default_dtype(torch.float32)
         try:
             reply = _read(answer)
         except ValueError as error:
@@ -38,15 +41,20 @@ def student_with(names, folder, seed=0):
     return Student(ask, torch.Generator().manual_seed(seed), written)
 
 
-@pytest.fixture
-def right():
-    """The names of a notebook in which all is right."""
+@cache
+def names_of_the_right():
     test_images, _ = load_mnist("test")
     names = {"torch": torch, "F": F, "nn": nn, "network": given_network(), "test_images": test_images}
     names["chosen"] = {0: 3, 1: 2, 5: 8, 8: 61}
     for source in solution("transposed").values():
         exec(source, names)
     return names | {"grids_solution": solution("transposed")["grids"]}
+
+
+@pytest.fixture
+def right():
+    """The names of a notebook in which all is right."""
+    return dict(names_of_the_right())
 
 
 def share(part, names, folder, times=3):
@@ -62,6 +70,37 @@ STEPS = [part for part in JUDGED if part != "train"]
 @pytest.mark.parametrize("part", STEPS)
 def test_what_is_right_gets_all(part, right, tmp_path):
     assert share(part, right, tmp_path) == 1
+
+
+@pytest.mark.parametrize("name", HARD_TO_SEE)
+def test_what_the_checks_name_costs_points(name, right, tmp_path):
+    part, code = mistaken(solution("transposed"), name)
+    right["usual_labels"] = load_mnist("train")[1]
+    exec(code[part], right)
+    earned, most = share(part, right, tmp_path, times=1), 0.4 if part == "train" else 1  # there is no my_network
+    assert earned < most
+
+
+def test_double_precision_costs_nothing(right, tmp_path):
+    right |= {"given_network": given_network_again, "images": torch.zeros(1)}
+    torch.set_default_dtype(torch.float64)
+    try:
+        for source in (IN_DOUBLE_PRECISION, *solution("transposed").values(), "my_network = build_cnn()"):
+            exec(source, right)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    values = [value.double() for value in given_network().parameters()]
+    assert {value.dtype for value in right["my_network"].parameters()} == {torch.float64}
+    remote._set_parameters(right["my_network"], values)
+    for part in JUDGED:
+        student = student_with(right, tmp_path, precision=torch.float64)
+        wanted = 0.4 if part == "train" else 1  # the weights are the given ones
+        assert JUDGED[part](student).share == pytest.approx(wanted), part
+        assert torch.get_default_dtype() == torch.float32
+
+
+def given_network_again():
+    return copy.deepcopy(given_network())
 
 
 def zeros_back(signal, conv):
@@ -152,9 +191,20 @@ UNUSUAL = {
         nn.LazyConv2d(maps1, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.LazyConv2d(maps2, 5), nn.ReLU(),
         nn.MaxPool2d(2), nn.Flatten(), nn.LazyLinear(120), nn.ReLU(), nn.LazyLinear(84), nn.ReLU(),
         nn.LazyLinear(10), nn.LogSoftmax(1))},
+    "dropout, which is off": {"look_inside": lambda model, images: in_stages(model, images),
+        "build_cnn": lambda maps1=6, maps2=16: nn.Sequential(
+        nn.Conv2d(1, maps1, 5, padding=2), nn.Dropout(), nn.ReLU(), nn.MaxPool2d(2, return_indices=True),
+        nn.Conv2d(maps1, maps2, 5), nn.Dropout(), nn.ReLU(), nn.MaxPool2d(2, return_indices=True))},
     "an index of NumPy": {"choose": lambda digit, predictions, labels: np.flatnonzero(
         (predictions == digit).numpy() & (labels == digit).numpy())[0]},
 }  # fmt: skip
+
+
+def in_stages(model, images):
+    pooled1, switches1 = model[:4](images)
+    pooled2, switches2 = model[4:](pooled1)
+    found = {"filters1": model[0].weight, "pooled1": pooled1, "switches1": switches1}
+    return found | {"filters2": model[4].weight, "pooled2": pooled2, "switches2": switches2}
 
 
 @pytest.mark.parametrize("name", UNUSUAL)

@@ -1,17 +1,41 @@
 """Checks that you can run as often as you like. Each says what is wrong, or that it found nothing.
 
-They know small examples only. Your work is graded with other weights, other images and other sizes.
+They know small examples only. Your work is graded with other weights, other images and other sizes. As there, they work
+in single precision and on the CPU, whatever you have set, and with the images as they were handed out.
 """
 
 import copy
 import math
+from collections.abc import Callable
+from functools import wraps
+from time import monotonic
 
 import torch
 from given import given_network
 from torch import Tensor, nn
 
-# Of the network that the table describes, with the weights that build_cnn, below, sets.
-_OUTPUTS = [-1.606, -2.708, -3.385, -2.097, -1.789, -3.157, -3.075, -1.738, -2.2, -3.398]
+from helpers.data import load_mnist
+
+# Of the network that the table describes, with the weights of `_fill`, for the first image of `_mixed((2, 1, 28, 28))`.
+_OUTPUTS = [-3.202, -4.006, -5.055, -2.672, -0.636, -3.489, -3.925, -2.205, -4.243, -1.826]
+# In it, for the second image: the pooled values of all maps at one place; some switches there, and of which maps.
+_POOLED = {
+    1: ((13, 10), [0, 0.626, 1.202, 0.589, 0.614, 0.896]),
+    2: ((4, 4), [4.496, 0.784, 0.131, 2.569, 2.965, 0, 0, 0.266, 0, 1.53, 0.372, 0, 0, 0, 0, 1.548]),
+}
+_SWITCHES = {
+    1: ([1, 2, 3, 4, 5], [749, 748, 749, 776, 777]),
+    2: ([0, 1, 2, 3, 4, 7, 9, 10, 15], [89, 98, 99, 89, 88, 88, 89, 98, 99]),
+}
+# What project makes of map 1 of layer 2 of `_other_chain`, for an image of 23×18: rows and columns, and values.
+_PLACES = [(14, 8), (14, 3), (6, 4), (12, 2), (1, 9), (9, 4)]
+_PROJECTED = [-180.8, -91.573, 68.792, -61.502, 53.991, -47.685]
+
+# Each of 3 maps of 2 images.
+_POSITIONS = [(image, channel) for image in range(2) for channel in range(3)]
+
+# In the grading, a call takes no longer.
+_MOST_SECONDS = 30
 
 
 class Wrong(Exception):
@@ -21,13 +45,28 @@ class Wrong(Exception):
         return [f"✗ {self}"]
 
 
+def _as_graded(check: Callable) -> Callable:
+    """The check in single precision and on the CPU."""
+
+    @wraps(check)
+    def run(*given) -> None:
+        precision = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32)
+        try:
+            with torch.device("cpu"):
+                check(*given)
+        finally:
+            torch.set_default_dtype(precision)
+
+    return run
+
+
+@_as_graded
 def build_cnn(build) -> None:
     model = _call(build)
     if not isinstance(model, nn.Module):
         raise Wrong(f"build_cnn returns {_kind(model)}; a torch.nn.Module is wanted")
-    model.eval()
-    with torch.no_grad():
-        outputs = _call(model, torch.rand(3, 1, 28, 28), named="your network")
+    outputs = _outputs(model, torch.rand(3, 1, 28, 28), "your network")
     _tensor(outputs, (3, 10), "your network, given 3 images,", "one number for each digit")
     if not torch.allclose(outputs.exp().sum(dim=1), torch.ones(3), atol=1e-4):
         raise Wrong(
@@ -40,32 +79,29 @@ def build_cnn(build) -> None:
             f"your network has {found:,} weights and biases; the layers of the table have 61,706. "
             f"Yours: {', '.join(_sizes(parameter) for parameter in model.parameters())}"
         )
-    with torch.no_grad():
-        for parameter in sorted(model.parameters(), key=lambda one: tuple(one.shape)):
-            parameter.copy_(0.2 * _waves(parameter.shape))
-        outputs = model(_waves((1, 1, 28, 28)).abs())
-    if not torch.allclose(outputs[0], torch.tensor(_OUTPUTS), atol=1e-2):
+    outputs = _outputs(_fill(model), _mixed((2, 1, 28, 28)).abs(), "your network")
+    if not torch.allclose(outputs[0], torch.tensor(_OUTPUTS), atol=5e-3):
         raise Wrong(
             "with weights that the check sets, your network gives other outputs than the layers of the table. "
             "Is each ReLU there, and none too many? Is it max pooling?"
         )
     other = _call(build, 3, 7)
+    outputs = _outputs(other, torch.rand(2, 1, 28, 28), "build_cnn(3, 7)")
+    _tensor(outputs, (2, 10), "build_cnn(3, 7), given 2 images,", "log-probabilities")
     convs = [parameter.shape[0] for parameter in other.parameters() if parameter.dim() == 4]
     if convs != [3, 7]:
         raise Wrong(f"build_cnn(3, 7) has convolutions with {convs} feature maps; [3, 7] are wanted")
-    with torch.no_grad():
-        _tensor(
-            _call(other, torch.rand(2, 1, 28, 28), named="build_cnn(3, 7)"),
-            (2, 10),
-            "build_cnn(3, 7)",
-            "log-probabilities",
-        )
+    found = sum(parameter.numel() for parameter in other.parameters())
+    if found != 32_744:
+        raise Wrong(f"build_cnn(3, 7) has {found:,} weights and biases; the layers of the table have 32,744")
     _found_nothing("build_cnn", "10 log-probabilities, 61,706 weights and biases")
 
 
+@_as_graded
 def look_inside(look, build) -> None:
     model = _call(build).eval()
-    inside = _call(look, model, torch.rand(2, 1, 28, 28))
+    _call(model, torch.rand(2, 1, 28, 28), named="your network")  # a lazy one has its weights only now
+    inside = _call(look, _fill(model), _mixed((2, 1, 28, 28)).abs())
     if not isinstance(inside, dict):
         raise Wrong(f"look_inside returns {_kind(inside)}; a dictionary is wanted")
     wanted = {
@@ -76,6 +112,11 @@ def look_inside(look, build) -> None:
         raise Wrong(f"look_inside has no {', '.join(missing)}; it has {', '.join(map(str, inside)) or 'nothing'}")
     for name, shape in wanted.items():
         _tensor(inside[name], shape, name, "all weights of the layer" if "filters" in name else "2 images were given")
+    own = {parameter.shape: parameter.detach() for parameter in model.parameters()}
+    for layer in (1, 2):
+        filters = inside[f"filters{layer}"].detach().cpu().float()
+        if filters.shape in own and not torch.allclose(filters, own[filters.shape], atol=1e-4):
+            raise Wrong(f"filters{layer} are not the weights of the convolution: leave them as they are")
     for layer, width in ((1, 28), (2, 10)):
         switches, pooled = inside[f"switches{layer}"], inside[f"pooled{layer}"]
         if switches.dtype != torch.int64:
@@ -88,29 +129,69 @@ def look_inside(look, build) -> None:
             )
         if (pooled < 0).any():
             raise Wrong(f"pooled{layer} has negative values: is there a ReLU before the pooling?")
+        (row, column), values = _POOLED[layer]
+        if not torch.allclose(pooled[1, :, row, column].detach().cpu().float(), torch.tensor(values), atol=1e-2):
+            raise Wrong(
+                f"pooled{layer} has the right shape and wrong values, with weights and images of the check: is it what "
+                "the pooling in your network returns, for the images as they are given?"
+            )
+        maps, places = _SWITCHES[layer]
+        if switches[1, maps, row, column].tolist() != places:
+            raise Wrong(f"switches{layer} do not name the place of the largest value in each window")
     _found_nothing("look_inside", "all six shapes, and positions inside their windows")
 
 
+@_as_graded
+def train(function) -> None:
+    """The labels are others than usual, so that nothing helps but learning from what is given."""
+    images, labels = load_mnist("train")
+    labels = (labels[:25_000] + 3) % 10
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(dim=1))
+    _call(function, model, images[:20_000], labels[:20_000])
+    outputs = _outputs(model, images[20_000:25_000], "a simple model after train")
+    share = (outputs.argmax(dim=1) == labels[20_000:]).double().mean().item()
+    if share < 0.7:
+        raise Wrong(
+            f"given a simple model and labels that are each 3 higher, train leaves it reading {share:.0%} of other "
+            "images; 70 % is wanted. train must change the model that it is given, in place, and learn from the images "
+            "and labels that it is given, as they are"
+        )
+    _found_nothing("train", "it learns from what it is given")
+
+
+@_as_graded
 def trained(model, images: Tensor, labels: Tensor) -> None:
     if not isinstance(model, nn.Module):
         raise Wrong(f"my_network is {_kind(model)}; a network is wanted")
-    model.eval()
-    with torch.no_grad():
-        predictions = torch.cat([model(batch).argmax(dim=1) for batch in images.split(1000)])
-    share = (predictions == labels).double().mean().item()
+    if sum(parameter.numel() for parameter in model.parameters()) < 1000:
+        raise Wrong("my_network has hardly any weights of its own: is it the network that train has trained?")
+    test_images, test_labels = load_mnist("test")
+    outputs = torch.cat([_outputs(model, batch, "my_network") for batch in test_images.split(1000)])
+    _tensor(outputs, (10_000, 10), "my_network, given the test images,", "one number for each digit")
+    share = (outputs.argmax(dim=1) == test_labels).double().mean().item()
+    if share < 0.98 and not _is_same(images, test_images):
+        raise Wrong(
+            "test_images are not as they were handed out: have you normalised them? In the grading, my_network is "
+            f"given the images as load_mnist returns them, and of these it reads {share:.2%}. Train it on such images"
+        )
     if share < 0.98:
         raise Wrong(
             f"my_network reads {share:.2%} of the test images; 98 % are wanted. About 10 % is guessing: "
             "then nothing was learnt. A little below 98 %: train longer, or with smaller batches"
         )
+    with torch.no_grad():
+        given = given_network()(test_images[:500])
+    if (outputs[:500] - given).norm() < 0.05 * given.norm():
+        raise Wrong("my_network computes what the given network does: train one of your own")
     _found_nothing("my_network", "it reads more than 98 % of the test images")
 
 
+@_as_graded
 def unpool(function) -> None:
-    signal = torch.tensor([[[[7.0, 3.0], [2.0, 5.0]]]])
+    signal = torch.tensor([[[[7.0, -3.0], [2.5, 5.0]]]])
     switches = torch.tensor([[[[5, 3], [8, 15]]]])
-    wanted = torch.tensor([[0.0, 0, 0, 3], [0, 7, 0, 0], [2, 0, 0, 0], [0, 0, 0, 5]])
-    back = _call(function, signal, switches, (4, 4))
+    wanted = torch.tensor([[0.0, 0, 0, -3], [0, 7, 0, 0], [2.5, 0, 0, 0], [0, 0, 0, 5]])
+    back = _numbers(function, signal, switches, (4, 4))
     _tensor(back, (1, 1, 4, 4), "unpool of 2×2 values to 4×4", "the size before pooling")
     if (back != 0).sum() > 4:
         raise Wrong(
@@ -122,12 +203,20 @@ def unpool(function) -> None:
             f"from the values {signal[0, 0].tolist()} with the switches {switches[0, 0].tolist()} you make "
             f"{back[0, 0].tolist()}; position 5 of a 4×4 map is row 1, column 1"
         )
-    back = _call(function, signal.expand(2, 3, 2, 2), switches.expand(2, 3, 2, 2), (4, 4))
+    signal, switches = signal.repeat(2, 3, 1, 1), switches.repeat(2, 3, 1, 1)
+    signal[1, 2], switches[0, 1], switches[1, 2] = (
+        1.5,
+        torch.tensor([[0, 2], [13, 10]]),
+        torch.tensor([[4, 6], [9, 11]]),
+    )
+    back = _numbers(function, signal.clone(), switches.clone(), (4, 4))
     _tensor(back, (2, 3, 4, 4), "unpool of 2 images with 3 maps", "the same number of images and maps")
-    if not back.equal(wanted.expand(2, 3, 4, 4)):
+    each = [_numbers(function, signal[n : n + 1, [c]], switches[n : n + 1, [c]], (4, 4)) for n, c in _POSITIONS]
+    if not back.flatten(0, 1).equal(torch.cat(each)[:, 0]):
         raise Wrong("with 2 images of 3 maps, the values of one land in another: each map has its own switches")
+    signal = signal[:1, :1]
     for size, places in (((5, 5), [6, 3, 10, 18]), ((4, 6), [7, 2, 18, 15])):
-        back = _call(function, signal, torch.tensor(places).view(1, 1, 2, 2), size)
+        back = _numbers(function, signal.clone(), torch.tensor(places).view(1, 1, 2, 2), size)
         _tensor(back, (1, 1, *size), f"unpool of 2×2 values to {size[0]}×{size[1]}", "the size before pooling")
         if not all(back[0, 0].flatten()[place] == value for place, value in zip(places, signal.flatten(), strict=True)):
             raise Wrong(
@@ -137,22 +226,25 @@ def unpool(function) -> None:
     _found_nothing("unpool", "each value is back in its place")
 
 
+@_as_graded
 def rectify(function) -> None:
-    signal = torch.tensor([[-2.0, 0.0, 3.0]])
-    back = _call(function, signal)
-    _tensor(back, (1, 3), "rectify of 1×3 values", "the shape stays")
-    if (back < 0).any():
-        raise Wrong(f"rectify({signal.tolist()}) still has negative values: {back.tolist()}")
-    if not back.equal(torch.tensor([[0.0, 0.0, 3.0]])):
-        raise Wrong(f"rectify({signal.tolist()}) is {back.tolist()}: what is negative becomes zero, the rest stays")
+    for values in ([[-2.0, 0.0, 3.0]], [[[[-0.5, 0.25], [1.5, -7.0]]]]):
+        signal = torch.tensor(values)
+        back = _numbers(function, signal.clone())
+        _tensor(back, tuple(signal.shape), f"rectify of {_sizes(signal)} values", "the shape stays")
+        if (back < 0).any():
+            raise Wrong(f"rectify({values}) still has negative values: {back.tolist()}")
+        if not back.equal(torch.where(signal > 0, signal, 0.0)):
+            raise Wrong(f"rectify({values}) is {back.tolist()}: what is negative becomes zero, the rest stays")
     _found_nothing("rectify", "nothing negative comes through")
 
 
+@_as_graded
 def filter_back(function) -> None:
     for side, padding, size in ((5, 2, 28), (5, 0, 14)):
         conv = _conv(torch.rand(4, 2, side, side), padding)
         small = size + 2 * padding - side + 1
-        back = _call(function, torch.rand(3, 4, small, small), conv)
+        back = _numbers(function, torch.rand(3, 4, small, small), conv)
         _tensor_of_4(back, "filter_back")
         if back.shape[-2:] != (size, size):
             raise Wrong(
@@ -164,12 +256,14 @@ def filter_back(function) -> None:
                 f"3 images with 4 maps come back as {_sizes(back)}; 3×2×{size}×{size} is wanted. The convolution made "
                 "4 maps out of 2: on the way back, input and output channels are exchanged"
             )
-    if _call(function, torch.zeros(1, 4, 10, 10), _conv(torch.rand(4, 2, 5, 5), 0)).any():
+    if _numbers(function, torch.zeros(1, 4, 10, 10), _conv(torch.rand(4, 2, 5, 5), 0)).any():
         raise Wrong("a signal that is zero everywhere gives a picture: have you added the biases? They stay out")
     stamp = torch.tensor([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])
     one = torch.zeros(1, 1, 7, 7)
     one[0, 0, 3, 3] = 1
-    back = _call(function, one, _conv(stamp[None, None], 1))[0, 0, 2:5, 2:5]
+    back = _numbers(function, one, _conv(stamp[None, None], 1))
+    _tensor(back, (1, 1, 7, 7), "filter_back of 1×1×7×7 by a filter of 3×3", "padding 1")
+    back = back[0, 0, 2:5, 2:5]
     flip = "With conv2d, flip it in both directions first; a transposed convolution does that by itself"
     names = {
         f"upside down and mirrored. {flip}": stamp.flip(0, 1),
@@ -183,44 +277,51 @@ def filter_back(function) -> None:
             raise Wrong(f"a single 1 must leave the filter where it stands, upright. You leave it {name}")
     if not torch.allclose(back, stamp):
         raise Wrong(f"a single 1 must leave the filter {stamp.tolist()} where it stands; you leave {back.tolist()}")
-    x, y, conv = torch.rand(1, 2, 9, 8), torch.rand(1, 3, 7, 6), _conv(torch.randn(3, 2, 3, 3), 0, bias=False)
-    back = _call(function, y, conv)
-    _tensor(back, (1, 2, 9, 8), "filter_back of 1×3×7×6 by filters of 3×3", "no padding")
-    if not torch.allclose((conv(x) * y).sum(), (x * back).sum(), rtol=1e-3):
-        raise Wrong("⟨Ax, y⟩ = ⟨x, Aᵀy⟩ does not hold: are the right filters joined to the right maps?")
+    conv = _conv(_mixed((3, 2, 3, 3)), 0, bias=False)
+    y = _mixed((2, 3, 7, 6))
+    back = _numbers(function, y.clone(), conv)
+    _tensor(back, (2, 2, 9, 8), "filter_back of 2×3×7×6 by filters of 3×3", "no padding")
+    for x in torch.eye(2 * 2 * 9 * 8).view(-1, 2, 2, 9, 8)[::7]:
+        if not torch.allclose((conv(x) * y).sum(), (x * back).sum(), atol=1e-3):
+            raise Wrong(
+                "⟨Ax, y⟩ = ⟨x, Aᵀy⟩ does not hold: are the right filters joined to the right maps, and is nothing "
+                "changed or cut off but by the filters? The signal and the filters are negative in places"
+            )
     _found_nothing("filter_back", "sizes, filters and biases")
 
 
+@_as_graded
 def keep_alone(function) -> None:
-    maps = torch.arange(1.0, 13).view(1, 3, 2, 2)
-    before = maps.clone()
-    alone = _call(function, maps, 1)
-    _tensor(alone, (1, 3, 2, 2), "keep_alone of 3 maps", "all maps stay, most of them zero")
+    before = torch.arange(-10.5, 13).view(2, 3, 2, 2)
+    maps = before.clone()
+    alone = _numbers(function, maps, 1)
+    _tensor(alone, (2, 3, 2, 2), "keep_alone of 2 images with 3 maps", "all maps stay, most of them zero")
     if not maps.equal(before):
         raise Wrong("keep_alone writes into the maps that it is given; you need them again. Work on a copy")
     if alone[:, [0, 2]].any():
         raise Wrong("the other maps are not zero: then every channel gives the same picture")
     if not alone[:, 1].equal(maps[:, 1]):
-        raise Wrong("the chosen map itself has changed; it stays as it is")
+        raise Wrong("the chosen map itself has changed; it stays as it is, in all images")
     _found_nothing("keep_alone", "one map is left")
 
 
+@_as_graded
 def project(function) -> None:
     features = _where_all_maps_speak()
     images = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     for layer in (1, 2):
-        back = _call(function, features, images, layer, 1)
+        back = _numbers(function, features, images, layer, 1)
         _tensor_of_4(back, "project")
         if back.shape != images.shape:
             raise Wrong(
                 f"your reconstruction is {_sizes(back)}, the input {_sizes(images)}: is the padding right, and the "
                 "size that unpool is told?"
             )
-        if back.equal(_call(function, features, images, layer, 2)):
+        if back.equal(_numbers(function, features, images, layer, 2)):
             raise Wrong(f"maps 1 and 2 of layer {layer} give the same picture: are the other maps set to zero?")
         if not (back < 0).any():
             raise Wrong("the picture has no negative value at all: rectify comes before filter_back, not after")
-        alone = torch.cat([_call(function, features, image[None], layer, 1) for image in images])
+        alone = torch.cat([_numbers(function, features, image[None], layer, 1) for image in images])
         if not torch.allclose(back, alone, atol=1e-4):
             raise Wrong(
                 "two images together give other pictures than one by one: each needs its own switches, and nothing may "
@@ -228,68 +329,111 @@ def project(function) -> None:
             )
     silent = copy.deepcopy(features)
     silent[3].bias.data[1] = -1000.0
-    if _call(function, silent, images, 2, 1).any():
+    if _numbers(function, silent, images, 2, 1).any():
         raise Wrong(
             "map 1 of layer 2 is zero everywhere and gives a picture: have you added the biases, "
             "or projected another map?"
         )
     _by_hand(function)
+    image = _mixed((1, 1, 23, 18)).abs()
+    back = _numbers(function, _other_chain(), image, 2, 1)
+    _tensor(back, (1, 1, 23, 18), "project on an image of 23×18, with 3 and 5 filters of 3×3", "the shape of the image")
+    if not torch.allclose(back[0, 0][tuple(zip(*_PLACES, strict=True))], torch.tensor(_PROJECTED), atol=2e-2):
+        raise Wrong(
+            "with an image of 23×18 and a chain of other sizes, the values are wrong, though not with even sizes: what "
+            "size is unpool told? Pooling drops the last row of an odd height. What padding does each layer have?"
+        )
     _found_nothing("project", "sizes, separate maps, separate images")
 
 
 def _by_hand(function) -> None:
     """A network of 1×1 filters, so small that you can follow each number."""
-    conv1 = _conv(torch.tensor([1.0, -1.0]).view(2, 1, 1, 1), 0)
-    conv1.bias.data = torch.tensor([0.0, 0.5])
-    conv2 = _conv(torch.tensor([2.0, -1.0]).view(1, 2, 1, 1), 0, bias=False)
-    features = nn.Sequential(conv1, nn.ReLU(), nn.MaxPool2d(2), conv2, nn.ReLU(), nn.MaxPool2d(2))
-    left = torch.tensor([[0.1, 0.2, 0.0, 0.0], [0.6, 0.3, 0.0, 0.4], [0.9, 0.8, 0.0, 0.1], [0.7, 0.6, 0.3, 0.2]])
-    right = torch.tensor([[0.9, 0.1, 0.0, 0.2], [0.5, 0.4, 0.3, 0.1], [0.2, 0.0, 0.1, 0.3], [0.1, 0.1, 0.0, 0.2]])
+    conv1 = _conv(torch.tensor([1.0, -1.0, -0.5]).view(3, 1, 1, 1), 0)
+    conv1.bias.data = torch.tensor([0.0, 0.5, 0.6])
+    conv2 = _conv(torch.tensor([2.0, -1.0, 1.0]).view(1, 3, 1, 1), 0, bias=False)
+    features = nn.Sequential(conv1, nn.ReLU(), nn.MaxPool2d(2), conv2, nn.ReLU(), nn.MaxPool2d(2)).eval()
+    left = torch.tensor([[0.1, 0.2, 0.3, 0.0], [0.6, 0.4, 0.5, 0.2], [0.9, 0.8, 0.0, 0.1], [0.7, 0.6, 0.3, 0.2]])
+    right = torch.tensor([[0.9, 0.1, 0.0, 0.2], [0.5, 0.4, 0.3, 0.1], [0.2, 0.0, 0.1, 0.3], [0.1, 0.3, 0.0, 0.2]])
     image = torch.cat([left, right], dim=1)
     wanted = torch.zeros(4, 8)
-    wanted[2, 0], wanted[0, 4] = 3.6, 2.8
-    back = _call(function, features, image[None, None], 2, 0)
+    wanted[2, 0], wanted[3, 1], wanted[0, 4], wanted[0, 5] = 4.2, -1.05, 3.9, -0.975
+    back = _numbers(function, features, image[None, None], 2, 0)
     _tensor(back, (1, 1, 4, 8), "project on an image of 4×8", "the shape of the image")
     if not torch.allclose(back[0, 0], wanted, atol=1e-3):
         raise Wrong(
-            f"for the image {_rounded(image)} and 1×1 filters with the weights 1, −1 (biases 0, 0.5) and then 2, −1, "
-            "map 0 of layer 2 gives 3.6 in row 2, column 0, and 2.8 in row 0, column 4. "
-            f"Yours is {_rounded(back[0, 0])}. "
-            "Is there a ReLU on the way up, and rectify at both layers on the way down?"
+            f"for the image {_rounded(image)} and 1×1 filters with the weights 1, −1, −0.5 (biases 0, 0.5, 0.6) and "
+            "then 2, −1, 1 (bias 0), map 0 of layer 2 gives 4.2 in row 2, column 0, and −1.05 in row 3, column 1; 3.9 "
+            f"in row 0, column 4, and −0.975 beside it. Yours is {_rounded(back[0, 0])}. "
+            "Is there a ReLU on the way up, and rectify at both layers on the way down? Is nothing set to zero again?"
         )
 
 
+@_as_graded
 def choose(function) -> None:
-    labels, predictions = torch.tensor([3, 5, 5, 1, 5]), torch.tensor([3, 6, 5, 1, 5])
-    index = _call(function, 5, predictions, labels)
-    index = index.item() if hasattr(index, "item") and getattr(index, "size", 0) != 0 else index
-    if not isinstance(index, int):
-        raise Wrong(f"choose returns {_kind(index)}; an index is wanted, an integer")
-    if not 0 <= index < 5:
-        raise Wrong(f"choose returns {index}; there are 5 images")
-    if labels[index] != 5:
-        raise Wrong(f"asked for a 5, you choose image {index}, which is a {labels[index]}")
-    if predictions[index] != 5:
-        raise Wrong(
-            f"image {index} is a 5 that the network reads as a {predictions[index]}. Its maps would not show how the "
-            "network sees a 5"
-        )
+    labels, predictions = torch.tensor([3, 5, 5, 1, 1, 5]), torch.tensor([3, 6, 5, 7, 1, 5])
+    for digit in (5, 1):
+        index = _index(_call(function, digit, predictions, labels), "choose returns", 6)
+        if labels[index] != digit:
+            raise Wrong(f"asked for a {digit}, you choose image {index}, which is a {labels[index]}")
+        if predictions[index] != digit:
+            raise Wrong(
+                f"image {index} is a {digit} that the network reads as a {predictions[index]}. Its maps would not show "
+                f"how the network sees a {digit}"
+            )
     _found_nothing("choose", "the right digit, read correctly")
 
 
+@_as_graded
+def chosen(indices) -> None:
+    """Of the test images as they were handed out, as the given network reads them."""
+    if not isinstance(indices, dict) or set(indices) != {0, 1, 5, 8}:
+        raise Wrong("chosen must be a dictionary with one entry for each of the digits 0, 1, 5 and 8")
+    images, labels = load_mnist("test")
+    for digit, index in indices.items():
+        index = _index(index, f"chosen[{digit}] is", len(images))
+        if labels[index] != digit:
+            raise Wrong(f"chosen[{digit}] is {index}, but test image {index} is a {labels[index]}: are labels changed?")
+        with torch.no_grad():
+            read = given_network()(images[index : index + 1]).argmax().item()
+        if read != digit:
+            raise Wrong(
+                f"chosen[{digit}] is {index}, which the given network reads as a {read}, with the images as they were "
+                "handed out: have you changed test_images, or the network?"
+            )
+    _found_nothing("chosen", "four digits, read correctly")
+
+
+def _index(answer, what: str, count: int) -> int:
+    """`answer`, an index below `count`: an integer, or an array or tensor with one."""
+    if hasattr(answer, "tolist"):
+        numbers = answer.reshape(-1).tolist()
+        if len(numbers) != 1:
+            raise Wrong(f"{what} {_kind(answer)}; one index is wanted, an integer")
+        answer = numbers[0]
+    if isinstance(answer, bool) or not isinstance(answer, int):
+        raise Wrong(f"{what} {_kind(answer)}; an index is wanted, an integer")
+    if not 0 <= answer < count:
+        raise Wrong(f"{what} {answer}; there are {count} images")
+    return answer
+
+
+@_as_graded
 def visualise(function, project_function) -> None:
-    features = _where_all_maps_speak()
-    image = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(1))
-    maps = _call(function, features, image)
-    _tensor(maps, (22, 28, 28), "visualise", "6 maps of layer 1, then 16 of layer 2")
-    for position, (layer, channel) in {0: (1, 0), 5: (1, 5), 6: (2, 0), 21: (2, 15)}.items():
-        if not torch.allclose(
-            maps[position], _call(project_function, features, image, layer, channel)[0, 0], atol=1e-4
-        ):
-            raise Wrong(f"picture {position} is not map {channel} of layer {layer}, as your project gives it")
+    for features, counts, size in ((_where_all_maps_speak(), (6, 16), (28, 28)), (_other_chain(), (3, 5), (20, 17))):
+        image = torch.rand(1, 1, *size, generator=torch.Generator().manual_seed(1))
+        maps = _numbers(function, features, image)
+        why = f"{counts[0]} maps of layer 1, then {counts[1]} of layer 2"
+        _tensor(maps, (sum(counts), *size), f"visualise of an image of {size[0]}×{size[1]}", why)
+        both = [(layer, channel) for layer, count in enumerate(counts, start=1) for channel in range(count)]
+        for position, (layer, channel) in enumerate(both):
+            alone = _numbers(project_function, features, image, layer, channel)
+            _tensor(alone, image.shape, "your project", "the shape of the image")
+            if not torch.allclose(maps[position], alone[0, 0], atol=1e-4):
+                raise Wrong(f"picture {position} is not map {channel} of layer {layer}, as your project gives it")
     _found_nothing("visualise", "22 pictures, in order")
 
 
+@_as_graded
 def shades(function) -> None:
     maps = torch.tensor([[[-2.0, 0.0, 1.0]], [[0.0, 0.5, -0.5]]])
     for given, wanted in (
@@ -317,7 +461,8 @@ def shades(function) -> None:
     _found_nothing("shades", "zero is 128, one scale for all")
 
 
-def grids(pictures) -> None:
+@_as_graded
+def grids(pictures, indices, visualise_function, shades_function) -> None:
     if not isinstance(pictures, dict) or set(pictures) != {0, 1, 5, 8}:
         raise Wrong("grids must be a dictionary with one entry for each of the digits 0, 1, 5 and 8")
     for digit, grid in pictures.items():
@@ -328,16 +473,26 @@ def grids(pictures) -> None:
             raise Wrong(f"grids[{digit}] is all one grey")
     if grids_are_equal := [(a, b) for a in pictures for b in pictures if a < b and pictures[a].equal(pictures[b])]:
         raise Wrong(f"the pictures of {grids_are_equal[0][0]} and {grids_are_equal[0][1]} are the same")
+    images, _ = load_mnist("test")
+    for digit, grid in pictures.items():
+        index = _index(indices[digit], f"chosen[{digit}] is", len(images))
+        maps = _call(visualise_function, given_network().features, images[index : index + 1])
+        again = _call(shades_function, maps)
+        _tensor(again, (22, 28, 28), "what your shades makes of what your visualise returns", "22 pictures")
+        if (grid.cpu().int() - again.cpu().int()).abs().max() > 1:
+            raise Wrong(
+                f"grids[{digit}] is not what your visualise and shades make of test image {index} and the given "
+                "network: is it this image, as it was handed out? Have you normalised test_images, or changed the "
+                "network?"
+            )
     _found_nothing("grids", "22 pictures for each of four digits")
 
 
 def _call(function, *arguments, named: str = ""):
     """What the student's function returns; an error of its own comes through, with a word on how it was called."""
-    name = named or getattr(function, "__name__", "your function")
+    name, began = named or getattr(function, "__name__", "your function"), monotonic()
     try:
         answer = function(*arguments)
-        # Double precision, and gradients, do no harm.
-        return answer.detach().float() if isinstance(answer, Tensor) and answer.is_floating_point() else answer
     except NotImplementedError:
         raise Wrong(f"{name} is not written yet: put your code in the place of `raise NotImplementedError()`") from None
     except Exception as error:
@@ -347,6 +502,35 @@ def _call(function, *arguments, named: str = ""):
         )
         error.add_note(f"This happened when the check called {name} with: {given or 'nothing'}")
         raise
+    if (took := monotonic() - began) > _MOST_SECONDS:
+        raise Wrong(f"{name} took {took:.0f} s here; in the grading, a call is ended after {_MOST_SECONDS} s")
+    if isinstance(answer, Tensor) and answer.layout != torch.strided:
+        raise Wrong(f"{name} returns a tensor that is not dense; an ordinary one is wanted")
+    if isinstance(answer, Tensor) and (answer.is_complex() or not answer.isfinite().all()):
+        raise Wrong(f"{name} returns numbers that are not finite and real: infinity, NaN, or complex ones")
+    # Gradients, a GPU and double precision do no harm.
+    answer = answer.detach().cpu() if isinstance(answer, Tensor) else answer
+    return answer.float() if isinstance(answer, Tensor) and answer.is_floating_point() else answer
+
+
+def _numbers(function, *arguments, named: str = ""):
+    """As `_call`; of a tensor, whole numbers are as good as others."""
+    answer = _call(function, *arguments, named=named)
+    return answer.float() if isinstance(answer, Tensor) else answer
+
+
+def _outputs(model: nn.Module, images: Tensor, named: str):
+    """What the model returns, in eval mode. It may have been trained in double precision, or on a GPU."""
+    own = next(model.parameters(), images)
+    model.eval()
+    with torch.no_grad():
+        return _call(model, images.to(own.device, own.dtype), named=named)
+
+
+def _is_same(images, wanted: Tensor) -> bool:
+    if not isinstance(images, Tensor) or images.shape != wanted.shape:
+        return False
+    return torch.allclose(images.detach().cpu().float(), wanted)
 
 
 def _tensor(thing, shape: tuple[int, ...], what: str, why: str) -> None:
@@ -394,9 +578,27 @@ def _where_all_maps_speak() -> nn.Sequential:
     return features
 
 
-def _waves(shape: tuple[int, ...]) -> Tensor:
-    """Numbers between −1 and 1 that are the same on each machine."""
-    return torch.arange(math.prod(shape)).mul(1.7).sin().view(shape)
+def _other_chain() -> nn.Sequential:
+    """Of the kind of `network.features`, in other sizes; each map is above zero in each window."""
+    convs = [_conv(_mixed((3, 1, 3, 3)), 1), _conv(_mixed((5, 3, 3, 3)), 0)]
+    for conv, bias in zip(convs, (3.0, 30.0), strict=True):
+        conv.bias.data.fill_(bias)
+    return nn.Sequential(*(layer for conv in convs for layer in (conv, nn.ReLU(), nn.MaxPool2d(2)))).eval()
+
+
+def _fill(model: nn.Module) -> nn.Module:
+    """The model with weights that are the same on each machine, whatever order the layers stand in."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            scale = math.sqrt(6 / math.prod(parameter.shape[1:])) if parameter.dim() > 1 else 0.1
+            parameter.copy_(scale * _mixed(tuple(parameter.shape)))
+    return model
+
+
+def _mixed(shape: tuple[int, ...]) -> Tensor:
+    """Numbers between −1 and 1 in no order, the same on each machine."""
+    k = torch.arange(math.prod(shape))
+    return ((31 * k * k + 17 * k) % 997 / 498 - 1).view(shape)
 
 
 def _found_nothing(what: str, checked: str) -> None:
