@@ -10,6 +10,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from grading.released import DATA, HELPERS
 from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
 
@@ -19,9 +20,6 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 NAME = "inside_lenet5"
 ZIP = ROOT / "build" / f"{NAME}.zip"
-
-# The helpers that students need. None of the others, which hold the answers.
-HELPERS = ["__init__", "checks", "data", "files", "pictures", "plotting"]
 
 
 def release(course: Path) -> Path:
@@ -41,9 +39,8 @@ def contents(template: Path) -> dict[str, Path]:
     """For each file of the zip, where its content lies."""
     files = {path.name: path for path in template.iterdir() if path.is_file()}
     files |= {path.name: path for path in (HERE / "student").iterdir()}
-    files |= {f"helpers/{name}.py": ROOT / "helpers" / f"{name}.py" for name in HELPERS}
-    raw = ROOT / "data" / "MNIST" / "raw"
-    files |= {f"data/MNIST/raw/{path.name}": path for path in (*raw.glob("*.gz"), raw / "README.md")}
+    files |= {name: ROOT / name for name in HELPERS}
+    files |= {f"{DATA}/{path.name}": path for path in (*(ROOT / DATA).glob("*.gz"), ROOT / DATA / "README.md")}
     files["LICENSE"] = ROOT / "LICENSE"
     return dict(sorted(files.items()))
 

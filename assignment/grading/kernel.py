@@ -7,20 +7,19 @@ import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from subprocess import DEVNULL
 from tempfile import TemporaryDirectory
 from time import monotonic
 
 import torch
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionComplete, CellTimeoutError, DeadKernelError
 from nbformat.notebooknode import NotebookNode
-from nbformat.v4 import new_code_cell, new_output
-from nbgrader.preprocessors import Execute
+from nbformat.v4 import new_output
+from nbgrader.preprocessors import NbGraderPreprocessor
 from torch import Tensor
 from traitlets import Bool, Float, Integer, List, Unicode
 
-from grading import remote
+from grading import doors, remote
+from grading.released import HELPERS, PROJECT, lay_out
+from grading.runner import KernelLost, Outputs, Runner
 from grading.sandbox import sandbox
 
 # What a right solution answers is below 100,000 numbers.
@@ -33,7 +32,7 @@ class NoAnswer(Exception):
     """The student's function gave none; the message says why."""
 
 
-class StudentKernel(Execute):
+class StudentKernel(NbGraderPreprocessor):
     """Executes a submission cell by cell and asks its functions questions, whatever they do.
 
     A cell that runs too long is interrupted. A kernel that can't be interrupted, or that dies, is replaced by a new
@@ -43,65 +42,71 @@ class StudentKernel(Execute):
     timeout = Integer(240, help="seconds for one cell of the student, such as the training").tag(config=True)
     call_timeout = Integer(30, help="seconds for one question of the judge").tag(config=True)
     total_timeout = Integer(1200, help="seconds for one submission; then nothing more of it is run").tag(config=True)
-    iopub_timeout = Integer(10).tag(config=True)
     memory_gb = Float(6, help="memory that the student's kernel may ask for; Linux only").tag(config=True)
     text_kb = Integer(50, help="what is kept of the words that one cell prints").tag(config=True)
     picture_kb = Integer(2000, help="what is kept of the pictures that one cell shows").tag(config=True)
+    released = List(Unicode(), default_value=HELPERS, help="what students have of this project").tag(config=True)
     withheld = List(
-        Unicode(),
-        default_value=["helpers.deconvnet", "helpers.lenet5", "helpers.training", "captum"],
-        help="modules that hold answers, and that no student has",
+        Unicode(), default_value=["captum"], help="packages of others that hold answers, and that no student has"
     ).tag(config=True)
     sandboxed = Bool(False, help="run the kernel in a sandbox of bubblewrap; Linux only").tag(config=True)
 
     def open(self, nb: NotebookNode, resources: dict) -> None:
         """Start the kernel for `nb`. Whoever opens must `close`."""
-        # nbconvert does the same: a preprocessor meets its notebook late.
-        NotebookClient.__init__(self, nb)
-        self.reset_execution_trackers()
-        self.shutdown_kernel = "immediate"
-        self.extra_arguments = ["--log-level=ERROR"]
+        self.nb = nb
         self.record: list[str] = []
+        self._runner: Runner | None = None
         self._blamed: set[int] = set()
         self._slow: set[tuple[str, bool]] = set()
         self._restarts = self._questions = 0
-        self._end = monotonic() + self.total_timeout
+        self._began = monotonic()
         # The judge writes into the one, which the student's code reads; into the other that code may write.
         self._ours, self._theirs = TemporaryDirectory(prefix="judge-"), TemporaryDirectory(prefix="student-")
-        shutil.copy(remote.__file__, self._ours.name)
+        for file in (doors.__file__, remote.__file__):
+            shutil.copy(file, self._ours.name)
+        lay_out(Path(self._ours.name) / "released", self.released)
         # A copy, so that nothing that the code leaves there can come between when the graded notebook is written.
-        folder = Path(self._theirs.name) / "notebook"
-        shutil.copytree(resources["metadata"]["path"], folder, symlinks=True)
-        self._check_assign_resources({"metadata": {"path": str(folder)}})
+        shutil.copytree(resources["metadata"]["path"], Path(self._theirs.name) / "notebook", symlinks=True)
         self._start()
 
     def close(self) -> None:
         """End the kernel, if there is one, and delete what was left."""
-        if self.km is not None:
-            self._cleanup_kernel()
+        if self._runner is not None:
+            self._runner.stop()
         self._ours.cleanup()
         self._theirs.cleanup()
 
     @property
     def ended(self) -> bool:
         """Whether nothing more of the submission is run."""
-        return self._restarts > _RESTARTS or monotonic() > self._end
+        return self._restarts > _RESTARTS or self._left() <= 0
 
     def run(self, index: int) -> None:
         """Execute cell `index` of the notebook; its outputs are stored in it."""
         cell = self.nb.cells[index]
+        outputs, limit = self._outputs(), self._time(self.timeout)
         try:
-            self._execute(cell, index, self.timeout)
-        except (DeadKernelError, CellTimeoutError) as error:
-            happened = self._what(error, self.timeout)
-            self._note(f"{happened} in the cell {_beginning(cell)}; a new one runs the others.")
-            cell.outputs = [new_output("error", ename="KernelLost", evalue=happened, traceback=[happened])]
+            reply, late = self._runner.execute(cell.source, limit, outputs, store_history=True)
+        except KernelLost as lost:
+            self._note(f"{lost} in the cell {_beginning(cell)}; a new one runs the others.")
+            cell.outputs = [new_output("error", ename="KernelLost", evalue=str(lost), traceback=[str(lost)])]
             self._blamed.add(index)
             self._replace(before=index)
             return
-        for output in cell.outputs:
-            if output.output_type == "error":
-                self._note(f"{output.ename} in the cell {_beginning(cell)}: {output.evalue[:200]}".rstrip(": "))
+        self._note_outputs(outputs, cell)
+        cell.outputs, cell.execution_count = outputs.kept, reply.get("execution_count")
+        errors = [output for output in outputs.kept if output.output_type == "error"]
+        name = str(reply.get("ename"))
+        if reply.get("status") == "error" and name not in [error.ename for error in errors]:
+            # Whatever was done so that nothing is shown.
+            lines = reply.get("traceback") or ["An error, of which nothing is shown."]
+            errors.append(new_output("error", ename=name, evalue=str(reply.get("evalue")), traceback=lines))
+            cell.outputs.append(errors[-1])
+        if late:
+            self._note(f"the cell {_beginning(cell)} took more than {limit:.0f} s and was interrupted.")
+        else:
+            for error in errors:
+                self._note(f"{error.ename} in the cell {_beginning(cell)}: {error.evalue[:200]}".rstrip(": "))
         self._look_at_the_clock()
 
     def ask(self, index: int, function: str, *arguments, keep: str = "", stand_ins: Sequence[str] = ()) -> object:
@@ -124,22 +129,19 @@ class StudentKernel(Execute):
         torch.save(
             {"function": function, "arguments": list(arguments), "keep": keep, "stand_ins": list(stand_ins)}, question
         )
-        remote_file = str(question.with_name("remote.py"))
-        call = f"['answer']({str(question)!r}, {str(answer)!r}, globals())"
-        cell = new_code_cell(f"__import__('runpy').run_path({remote_file!r}){call}")
+        limit = self._time(self.call_timeout)
         try:
-            self._execute(cell, index, self.call_timeout)
-        except (DeadKernelError, CellTimeoutError) as error:
-            happened = self._what(error, self.call_timeout)
-            self._note(f"{happened} when `{function}` was called; a new one runs the cells again.")
+            late = self._call("remote.py", f"['answer']({str(question)!r}, {str(answer)!r}, globals())", index, limit)
+        except KernelLost as lost:
+            self._note(f"{lost} when `{function}` was called; a new one runs the cells again.")
             self._slow.add((function, bool(stand_ins)))
             self._replace(before=index)
-            raise NoAnswer(happened) from error
+            raise NoAnswer(str(lost)) from lost
         self._look_at_the_clock()
-        if any(output.get("ename") == "CellTimeoutError" for output in cell.outputs):
+        if late:
             self._slow.add((function, bool(stand_ins)))
-            self._note(f"`{function}` took more than {self.call_timeout} s.")
-            raise NoAnswer(f"it took more than {self.call_timeout} s")
+            self._note(f"`{function}` took more than {limit:.0f} s.")
+            raise NoAnswer(f"it took more than {limit:.0f} s")
         try:
             reply = _read(answer)
         except Exception as error:  # the file is the student's, so it may be anything
@@ -148,56 +150,39 @@ class StudentKernel(Execute):
             raise NoAnswer(str(reply["error"])[:1200])
         return reply["value"]
 
-    def output(self, outs, msg, display_id, cell_index):
-        """nbclient's hook for each output: beyond the limit they are dropped as they come."""
-        shown = msg["msg_type"] in ("display_data", "execute_result")
-        limit = 1000 * (self.picture_kb if shown else self.text_kb)
-        before = self._said[shown]
-        self._said[shown] += len(str(msg["content"]))
-        if self._said[shown] <= limit:
-            return super().output(outs, msg, display_id, cell_index)
-        if before <= limit:
-            outs.append(new_output("stream", name="stdout", text=f"… cut after {limit // 1000} kB\n"))
-            self._note(f"the cell {_beginning(self.nb.cells[cell_index])} puts out more than {limit // 1000} kB; cut.")
-        return None
+    def _call(self, file: str, call: str, index: int, limit: float) -> bool:
+        """Run a file of ours in the kernel, beside cell `index`; whether it was interrupted, after `limit` seconds."""
+        outputs, path = self._outputs(), str(Path(self._ours.name) / file)
+        code = f"__import__('runpy').run_path({path!r}){call}"
+        _, late = self._runner.execute(code, limit, outputs)
+        self._note_outputs(outputs, self.nb.cells[index])
+        return late
 
-    def process_message(self, msg, cell, cell_index):
-        """nbclient's hook for each message: one that is no message ends nothing."""
-        try:
-            return super().process_message(msg, cell, cell_index)
-        except CellExecutionComplete:
-            raise
-        except Exception as error:
-            self._note(f"a message of the kernel could not be read ({type(error).__name__}).")
-            return None
+    def _outputs(self) -> Outputs:
+        return Outputs({"text": 1000 * self.text_kb, "pictures": 1000 * self.picture_kb})
 
-    def _update_display_id(self, display_id, msg):
-        """Later changes of an output are left out: they could reach into cells that are not theirs."""
-
-    def _execute(self, cell: NotebookNode, index: int, timeout: int) -> None:
-        """`execute_cell` of a cell that need not be in the notebook, as if it stood at `index`."""
-        self._said = {True: 0, False: 0}
-        original = self.nb.cells[index]
-        self.timeout_func = lambda _: max(1, min(timeout, int(self._end - monotonic()) + 1))
-        try:
-            self.execute_cell(cell, index, store_history=cell is original)
-        finally:
-            self.nb.cells[index] = original
+    def _note_outputs(self, outputs: Outputs, cell: NotebookNode) -> None:
+        for about in sorted(outputs.cut):
+            self._note(f"the cell {_beginning(cell)} puts out more than {outputs.most[about] // 1000} kB; cut.")
+        if outputs.unreadable:
+            self._note("a message of the kernel could not be read.")
 
     def _start(self) -> None:
-        self.km = self.create_kernel_manager()
+        ours, theirs = Path(self._ours.name), Path(self._theirs.name)
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
         if self.sandboxed:
-            spec, ours, theirs = self.km.kernel_spec, self._ours.name, self._theirs.name
-            spec.argv = [*sandbox(readable=[ours], writable=[theirs]), sys.executable, *spec.argv[1:]]
-            # A signal would end the sandbox, and there is no network for TCP.
-            spec.interrupt_mode = "message"
-            self.km.transport, self.km.ip = "ipc", f"{theirs}/{self._restarts}"
-            self.km.connection_file = f"{ours}/{self._restarts}.json"
-        # What is written past the kernel's own streams would fill the lecturer's screen.
-        self.start_new_kernel(preexec_fn=self._limit_memory, stdout=DEVNULL, stderr=DEVNULL)
-        self.start_new_kernel_client()
-        names = ", ".join(map(repr, self.withheld))
-        self._execute(new_code_cell(f"import sys; sys.modules.update(dict.fromkeys([{names}]))"), 0, self.timeout)
+            command = sandbox([str(ours)], [str(theirs)], self.withheld) + command
+        self._runner = Runner(
+            command,
+            connection_file=ours / f"{self._restarts}.json",
+            sockets=theirs / f"{self._restarts}",
+            cwd=str(theirs / "notebook"),
+            # As in a sandbox there is no GPU, for the same grades everywhere.
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+            preexec_fn=self._limit_memory,
+        )
+        doors_for = f"({str(ours / 'released')!r}, {str(PROJECT)!r}, {list(self.withheld)!r})"
+        self._call("doors.py", f"['close']{doors_for}", 0, self.timeout)
 
     def _limit_memory(self) -> None:
         limit, (_, most) = int(self.memory_gb * 1e9), resource.getrlimit(resource.RLIMIT_DATA)
@@ -206,9 +191,8 @@ class StudentKernel(Execute):
 
     def _replace(self, before: int) -> None:
         """A new kernel, in which the student's cells before `before` have run."""
-        self._cleanup_kernel()
-        self.km = None
-        self.kc = None
+        self._runner.stop()
+        self._runner = None
         self._restarts += 1
         if self._restarts > _RESTARTS:
             self._note("the kernel was lost too often; nothing more is run.")
@@ -219,20 +203,21 @@ class StudentKernel(Execute):
         for index, cell in enumerate(self.nb.cells[:before]):
             if is_run(cell) and index not in self._blamed:
                 try:
-                    self._execute(new_code_cell(cell.source), index, self.timeout)
-                except (DeadKernelError, CellTimeoutError):
+                    self._runner.execute(cell.source, self._time(self.timeout), self._outputs(), store_history=True)
+                except KernelLost:
                     self._blamed.add(index)
                     self._replace(before)
                     return
 
-    @staticmethod
-    def _what(error: Exception, timeout: int) -> str:
-        if isinstance(error, DeadKernelError):
-            return "the kernel died"
-        return f"the kernel could not be stopped after {timeout} s and was killed"
+    def _left(self) -> float:
+        """Seconds of the time for all together."""
+        return self._began + self.total_timeout - monotonic()
+
+    def _time(self, most: float) -> float:
+        return max(1, min(most, self._left()))
 
     def _look_at_the_clock(self) -> None:
-        if monotonic() > self._end:
+        if self._left() <= 0:
             self._note(f"all together took more than {self.total_timeout} s; nothing more is run.")
 
     def _note(self, line: str) -> None:

@@ -6,26 +6,24 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-import helpers
+from grading.released import DATA, PROJECT
 
 COURSE = Path(__file__).resolve().parents[1]
-PROJECT = Path(helpers.__file__).resolve().parents[1]
-# They hold the answers, or say how this grading works.
-_HIDDEN_FILES = [PROJECT / "helpers" / f"{name}.py" for name in ("deconvnet", "lenet5", "training")]
-_HIDDEN_FOLDERS = [PROJECT / name for name in (".git", "build", "helpers/__pycache__", "notebooks", "tests")]
 
 
-def sandbox(readable: Sequence[str] = (), writable: Sequence[str] = ()) -> list[str]:
+def sandbox(readable: Sequence[str] = (), writable: Sequence[str] = (), withheld: Sequence[str] = ()) -> list[str]:
     """The words of bubblewrap before a command that can write into the folders `writable`, and nowhere else.
 
-    It can read all files but those in `/tmp`, the course, and what holds the answers; of `/tmp` it sees `readable` and
-    `writable`. There is no network, no process of others, and no variable of your environment. What the command leaves
-    running ends with it.
+    It can read all files but those in `/tmp`, the project (where its data and the environment remain), the course, and
+    the packages `withheld`; of the hidden places it sees `readable` and `writable`. There is no network, no process of
+    others, and no variable of your environment. What the command leaves running ends with it.
 
     Raises:
-        RuntimeError: bubblewrap is not installed, or not allowed here.
+        RuntimeError: bubblewrap is not installed, or not allowed here; or the environment can't be told from what it
+            must not show.
     """
     if shutil.which("bwrap") is None:
         raise RuntimeError("there is no bwrap; install bubblewrap, or set Judge.sandboxed = False")
@@ -33,15 +31,12 @@ def sandbox(readable: Sequence[str] = (), writable: Sequence[str] = ()) -> list[
     for name, value in {"PATH": os.environ["PATH"], "HOME": "/tmp", "OMP_WAIT_POLICY": "PASSIVE"}.items():
         words += ["--setenv", name, value]
     words += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
-    for temporary in {"/tmp", tempfile.gettempdir()}:
-        words += ["--tmpfs", temporary]
-        for needed in (str(PROJECT), sys.prefix):
-            if Path(needed).is_relative_to(temporary):
-                words += ["--ro-bind", needed, needed]
-    for file in _HIDDEN_FILES:
-        words += ["--ro-bind", "/dev/null", str(file)]
-    for folder in [*filter(Path.is_dir, _HIDDEN_FOLDERS), COURSE]:
-        words += ["--tmpfs", str(folder)]
+    mounts = {place: ["--tmpfs", str(place)] for place in _hidden(withheld)}
+    for place in _shown(mounts):
+        mounts[place] = ["--ro-bind", str(place), str(place)]
+    # What lies deeper comes later, so that it is seen in what lies above it.
+    for place in sorted(mounts, key=lambda path: len(path.parts)):
+        words += mounts[place]
     for bind, folders in (("--ro-bind", readable), ("--bind", writable)):
         for folder in folders:
             words += [bind, folder, folder]
@@ -49,3 +44,25 @@ def sandbox(readable: Sequence[str] = (), writable: Sequence[str] = ()) -> list[
     if tried.returncode != 0:
         raise RuntimeError(f"bwrap can't make a sandbox here: {tried.stderr.strip()}")
     return words
+
+
+def _hidden(withheld: Sequence[str]) -> set[Path]:
+    # Where the helpers are installed among other packages, what lies beside them is not the project's.
+    installed = PROJECT.name in ("site-packages", "dist-packages")
+    places = {Path("/tmp"), Path(tempfile.gettempdir()), COURSE, PROJECT / "helpers" if installed else PROJECT}
+    for name in withheld:
+        if spec := find_spec(name):
+            places.update(map(Path, spec.submodule_search_locations or ()))
+    return {place.resolve() for place in places}
+
+
+def _shown(hidden: Sequence[Path]) -> set[Path]:
+    """What is needed of the hidden places: the data, and the environment where it lies inside."""
+    needed = {Path(place).resolve() for place in (sys.prefix, sys.base_prefix)}
+    if both := needed & set(hidden):
+        raise RuntimeError(
+            f"the environment and what the sandbox hides are the same folder, {both.pop()}; make the environment in a "
+            "folder of its own, such as .venv in the project"
+        )
+    needed |= {path for path in [(PROJECT / DATA).resolve()] if path.is_dir()}
+    return {place for place in needed if any(place.is_relative_to(above) for above in hidden)}

@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from course import NAME, Course
+from nbformat.v4 import new_code_cell, new_notebook
 from submissions import ROOT
 
 from helpers.data import load_mnist
@@ -34,6 +35,24 @@ def new_course(tmp_path_factory):
         return course
 
     return make
+
+
+@pytest.fixture
+def open_kernel(tmp_path):
+    """Opens the kernel of a student whose notebook has these cells of code; it is closed at the end."""
+    from grading.kernel import StudentKernel
+
+    opened = []
+
+    def open_with(*cells: str, **settings) -> StudentKernel:
+        kernel = StudentKernel(**settings)
+        opened.append(kernel)
+        kernel.open(new_notebook(cells=[new_code_cell(cell) for cell in cells]), {"metadata": {"path": str(tmp_path)}})
+        return kernel
+
+    yield open_with
+    for kernel in opened:
+        kernel.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,161 @@
+"""A kernel, and how code runs in it under limits, whatever the code does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty
+from subprocess import DEVNULL
+from time import monotonic
+
+from jupyter_client import KernelManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from nbformat.notebooknode import NotebookNode
+from nbformat.v4 import new_output, output_from_msg
+
+# How long the start may take, and how long a kernel that is interrupted may go on, in seconds.
+_STARTS_WITHIN, _STOPS_WITHIN = 60, 10
+
+
+class KernelLost(Exception):
+    """The kernel answers no more. The message says what became of it."""
+
+
+@dataclass
+class Outputs:
+    """What a cell puts out. Of words and of pictures, what is beyond a limit is dropped as it comes.
+
+    Attributes:
+        most: for `"text"` and `"pictures"`, the characters that are kept.
+        kept: the outputs, as a notebook stores them.
+        cut: for which of the two something was dropped.
+        unreadable: whether there was a message that could not be read.
+    """
+
+    most: Mapping[str, int]
+    kept: list[NotebookNode] = field(default_factory=list)
+    cut: set[str] = field(default_factory=set)
+    unreadable: bool = False
+    _said: dict[str, int] = field(default_factory=dict)
+    _clear: bool = False
+
+    def take(self, message: dict) -> None:
+        """Keep what the message says. Raises whatever a message that is none leads to."""
+        kind = message["msg_type"]
+        if kind == "clear_output":
+            self._clear = True
+            if not message["content"].get("wait"):
+                self._make_room()
+        # Later changes of an output are left out: they could reach into cells that are not theirs.
+        if kind not in ("stream", "display_data", "execute_result", "error"):
+            return
+        output = output_from_msg(message)
+        about = "pictures" if kind in ("display_data", "execute_result") else "text"
+        self._said[about] = self._said.get(about, 0) + len(str(message["content"]))
+        if self._said[about] > self.most[about]:
+            if about not in self.cut:
+                self.cut.add(about)
+                self.kept.append(new_output("stream", text=f"… cut after {self.most[about] // 1000} kB\n"))
+            return
+        self._make_room()
+        before = self.kept[-1] if self.kept else None
+        if before and before.output_type == output.output_type == "stream" and before.name == output.name:
+            before.text += output.text
+        else:
+            self.kept.append(output)
+
+    def _make_room(self) -> None:
+        if self._clear:
+            self.kept.clear()
+        self._clear = False
+
+
+class Runner:
+    """A kernel that runs `command`. Whoever makes one must `stop` it.
+
+    Args:
+        command: starts the kernel; `{connection_file}` in it is put in.
+        connection_file: where that is written; the command must be able to read it.
+        sockets: the beginning of the names of its sockets; the command must be able to write there.
+        start: what `subprocess.Popen` takes, such as `cwd` and `env`.
+
+    Raises:
+        RuntimeError: the kernel does not start.
+    """
+
+    def __init__(self, command: Sequence[str], connection_file: Path, sockets: Path, **start: object) -> None:
+        # Not over TCP: a sandbox has no network, and several kernels that start at once may choose the same port.
+        self._manager = KernelManager(
+            kernel_spec_manager=_OneSpec(command),
+            connection_file=str(connection_file),
+            transport="ipc",
+            ip=str(sockets),
+        )
+        # What is written past the kernel's own streams would fill the lecturer's screen.
+        self._manager.start_kernel(stdout=DEVNULL, stderr=DEVNULL, **start)
+        self._client = self._manager.client()
+        self._client.start_channels(stdin=False, hb=False)
+        try:
+            self._client.wait_for_ready(timeout=_STARTS_WITHIN)
+        except RuntimeError:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the kernel at once."""
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
+
+    def execute(self, code: str, timeout: float, outputs: Outputs, store_history: bool = False) -> tuple[dict, bool]:
+        """Run `code`; what it puts out goes to `outputs`.
+
+        Args:
+            timeout: seconds after which the code is interrupted.
+
+        Returns:
+            The content of the kernel's reply, and whether the code was interrupted.
+
+        Raises:
+            KernelLost: the kernel dies, or goes on after it was interrupted.
+        """
+        asked = self._client.execute(code, store_history=store_history, allow_stdin=False, stop_on_error=False)
+        idle, late = False, False
+        heard, end = monotonic(), monotonic() + timeout
+        while True:
+            if monotonic() > end:
+                if late:
+                    raise KernelLost(f"the kernel could not be stopped after {timeout:.0f} s and was killed")
+                self._manager.interrupt_kernel()
+                late, end = True, monotonic() + _STOPS_WITHIN
+            # Where a kernel says very much, the word that it is idle may get lost.
+            if (idle or monotonic() - heard > _STOPS_WITHIN) and (reply := self._reply(asked)) is not None:
+                return reply, late
+            try:
+                message = self._client.get_iopub_msg(timeout=0.1)
+                heard = monotonic()
+                if message["parent_header"].get("msg_id") == asked:
+                    outputs.take(message)
+                    idle = idle or message["content"].get("execution_state") == "idle"
+            except Empty:
+                if not self._manager.is_alive():
+                    raise KernelLost("the kernel died") from None
+            except Exception:  # the student's code can send what is no message
+                outputs.unreadable = True
+
+    def _reply(self, asked: str) -> dict | None:
+        try:
+            message = self._client.get_shell_msg(timeout=0.1)
+            return message["content"] if message["parent_header"].get("msg_id") == asked else None
+        except Exception:  # there is none yet, or one that is none
+            return None
+
+
+class _OneSpec(KernelSpecManager):
+    """Knows one kernel, whatever else is installed."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        super().__init__()
+        # A signal would end a sandbox, and not reach what runs in it.
+        self._spec = KernelSpec(argv=list(command), display_name="", language="python", interrupt_mode="message")
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return self._spec

@@ -1,0 +1,175 @@
+"""One student's kernel: what it runs, for how long, and what is left when it hangs, dies or talks without end.
+
+Limits of time are set so that no honest cell can reach them, however busy the machine is, and to nothing just before
+what is to be stopped.
+"""
+
+import itertools
+
+import pytest
+from grading import runner
+from grading.kernel import NoAnswer
+from submissions import STUBBORN
+
+SPENT = 0  # seconds; a cell is given one at least
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """What can be interrupted is waited for."""
+    monkeypatch.setattr(runner, "_STOPS_WITHIN", 600)
+
+
+def text(kernel, index):
+    """What is shown below the cell, in order."""
+    shown = []
+    for output in kernel.nb.cells[index].outputs:
+        shown.append(output.get("text") or output.get("ename") or output["data"]["text/plain"])
+    return shown
+
+
+def run_all(kernel):
+    for index in range(len(kernel.nb.cells)):
+        kernel.run(index)
+
+
+def test_cells_run_one_after_the_other_and_their_outputs_are_kept(open_kernel):
+    kernel = open_kernel("a = 1\nprint(a)\nprint('then')", "a + 1", "1 / 0", "print(a)\na")
+    run_all(kernel)
+    assert [text(kernel, index) for index in range(4)] == [["1\nthen\n"], ["2"], ["ZeroDivisionError"], ["1\n", "1"]]
+    assert [cell.execution_count for cell in kernel.nb.cells] == [1, 2, 3, 4]
+    assert kernel.record == ["ZeroDivisionError in the cell `1 / 0`: division by zero"]
+
+
+def test_a_cell_that_takes_too_long_is_interrupted_and_no_other(open_kernel):
+    kernel = open_kernel("a = 1", "while True:\n    pass", "print(a)", timeout=600)
+    kernel.run(0)
+    kernel.timeout = SPENT
+    kernel.run(1)
+    kernel.timeout = 600
+    kernel.run(2)
+    assert kernel.record == ["the cell `while True:` took more than 1 s and was interrupted."]
+    assert text(kernel, 2) == ["1\n"]
+
+
+def test_a_kernel_that_can_not_be_stopped_is_replaced_and_the_other_cells_run_again(open_kernel, monkeypatch):
+    monkeypatch.setattr(runner, "_STOPS_WITHIN", 1)
+    kernel = open_kernel("a = 1", STUBBORN, "print(a)", timeout=600)
+    replace = kernel._replace
+    kernel._replace = lambda before: (setattr(kernel, "timeout", 600), replace(before))
+    kernel.run(0)
+    kernel.timeout = SPENT
+    kernel.run(1)
+    kernel.timeout = 600
+    kernel.run(2)
+    lost = "the kernel could not be stopped after 1 s and was killed"
+    assert kernel.record == [f"{lost} in the cell `while True:`; a new one runs the others."]
+    assert kernel.nb.cells[1].outputs[0].evalue == lost
+    assert text(kernel, 2) == ["1\n"]
+
+
+def test_a_kernel_that_dies_is_replaced_a_few_times(open_kernel):
+    kernel = open_kernel("a = 1", *["import os\nos._exit(0)"] * 8)
+    for index in itertools.takewhile(lambda _: not kernel.ended, range(9)):
+        kernel.run(index)
+    assert "the kernel was lost too often; nothing more is run." in kernel.record
+    with pytest.raises(NoAnswer, match="nothing more of this notebook is run"):
+        kernel.ask(0, "@read", 3)
+
+
+def test_a_function_that_takes_too_long_is_asked_once(open_kernel):
+    kernel = open_kernel("def rectify(signal):\n    while True:\n        pass", call_timeout=600)
+    kernel.run(0)
+    assert kernel.ask(0, "@read", 3) == 3
+    kernel.call_timeout = SPENT
+    with pytest.raises(NoAnswer, match="it took more than 1 s"):
+        kernel.ask(0, "rectify", 3)
+    kernel.call_timeout = 600
+    with pytest.raises(NoAnswer, match="it took more than 600 s before"):
+        kernel.ask(0, "rectify", 3)
+    assert kernel.ask(0, "@read", 4) == 4
+
+
+def test_time_is_limited_for_all_together(open_kernel):
+    kernel = open_kernel("print('early')", "import time\ntime.sleep(100_000)", total_timeout=6000)
+    kernel.run(0)
+    assert not kernel.ended
+    kernel.total_timeout = SPENT
+    kernel.run(1)
+    assert kernel.ended and text(kernel, 0) == ["early\n"]
+    assert "all together took more than 0 s; nothing more is run." in kernel.record
+    with pytest.raises(NoAnswer, match="nothing more of this notebook is run"):
+        kernel.ask(1, "@read", 3)
+
+
+def test_memory_is_limited(open_kernel):
+    kernel = open_kernel("hoard = bytearray(10 * 2**30)", "print('goes on')")
+    run_all(kernel)
+    assert text(kernel, 0) == ["MemoryError"] and text(kernel, 1) == ["goes on\n"]
+
+
+def test_what_is_said_beyond_a_limit_is_dropped(open_kernel):
+    talk = "for k in range(200):\n    print('blah ' * 100, flush=True)"
+    pictures = "for k in range(30):\n    display('x' * 1000)"
+    kernel = open_kernel(talk, pictures, text_kb=20, picture_kb=10)
+    run_all(kernel)
+    words, cut = kernel.nb.cells[0].outputs
+    assert 0 < len(words.text) < 20_000 and cut.text == "… cut after 20 kB\n"
+    assert 0 < len(kernel.nb.cells[1].outputs) < 11
+    assert kernel.record == [
+        "the cell `for k in range(200):` puts out more than 20 kB; cut.",
+        "the cell `for k in range(30):` puts out more than 10 kB; cut.",
+    ]
+
+
+def test_what_is_cleared_is_not_kept(open_kernel):
+    kernel = open_kernel(
+        "from IPython.display import clear_output\nfor k in range(3):\n    clear_output(wait=True)\n    display(k)",
+        "display('one')\nclear_output()",
+        "display('one')\nclear_output(wait=True)",
+    )
+    run_all(kernel)
+    assert [text(kernel, index) for index in range(3)] == [["2"], [], ["'one'"]]
+
+
+def test_an_output_reaches_into_no_other_cell(open_kernel):
+    kernel = open_kernel("bar = display('starts', display_id=True)", "bar.update('ends')\nprint('told')")
+    run_all(kernel)
+    assert [text(kernel, index) for index in range(2)] == [["'starts'"], ["told\n"]]
+
+
+def test_an_error_of_which_nothing_is_shown_is_on_record(open_kernel):
+    kernel = open_kernel("get_ipython().showtraceback = lambda *given, **named: None", "1 / 0")
+    run_all(kernel)
+    assert text(kernel, 1) == ["ZeroDivisionError"]
+    assert kernel.record == ["ZeroDivisionError in the cell `1 / 0`: division by zero"]
+
+
+FORGING = """
+kernel = get_ipython().kernel
+session, socket, parent = kernel.session, kernel.iopub_socket, kernel.get_parent()
+usual = session.sign
+"""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "session.send(socket, 'display_data', {'metadata': {}}, parent=parent)",
+        "session.send(socket, 'stream', {}, parent=parent)",
+        "session.sign = lambda parts: b'none'\nsession.send(socket, 'status', {}, parent=parent)\nsession.sign = usual",
+    ],
+    ids=["a picture of nothing", "no words", "not signed"],
+)
+def test_a_message_that_is_none_ends_nothing(open_kernel, message):
+    kernel = open_kernel(FORGING + message, "print('goes on')")
+    run_all(kernel)
+    assert text(kernel, 1) == ["goes on\n"]
+    assert kernel.record == ["a message of the kernel could not be read."]
+
+
+def test_there_is_no_gpu(open_kernel, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    kernel = open_kernel("import os\nprint(repr(os.environ['CUDA_VISIBLE_DEVICES']))")
+    run_all(kernel)
+    assert text(kernel, 0) == ["''\n"]
