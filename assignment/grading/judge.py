@@ -12,7 +12,7 @@ from traitlets import Integer
 from grading import deconvnet, network, pictures
 from grading.kernel import StudentKernel, is_run
 from grading.marks import Marks, Student
-from grading.restore import RESTORED, as_released, grade_id
+from grading.restore import JUDGED, RESTORED, as_released, grade_id
 
 PARTS = network.PARTS | deconvnet.PARTS | pictures.PARTS
 
@@ -52,6 +52,7 @@ class Judge(StudentKernel):
         notes = [*nb.metadata.pop(RESTORED, []), *self.record]
         lines = [f"- {note}" for note in notes] or ["- nothing unusual happened."]
         nb.cells.insert(0, new_markdown_cell("\n".join(["**Record of the grading**", "", *lines])))
+        nb.metadata[JUDGED] = True
         return nb, resources
 
     def _verdict(self, index: int, cell: NotebookNode, random: torch.Generator) -> list[NotebookNode]:

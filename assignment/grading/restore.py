@@ -7,6 +7,8 @@ from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
 
 # Under this name the notebook carries what was put back, for the record.
 RESTORED = "restored"
+# And under this one, the judge's mark.
+JUDGED = "judged"
 
 
 class RestoreCells(NbGraderPreprocessor):
@@ -24,6 +26,7 @@ class RestoreCells(NbGraderPreprocessor):
             self._restore_data(nb, source)
             self._restore_tests(nb, source)
         nb.metadata[RESTORED] = self.restored
+        nb.metadata.pop(JUDGED, None)
         return nb, resources
 
     def _restore_data(self, nb: NotebookNode, source: Notebook) -> None:

@@ -1,0 +1,79 @@
+"""Where nbgrader calls the judge, and what it says if it would not."""
+
+from collections.abc import Sequence
+
+import nbgrader
+from nbformat.notebooknode import NotebookNode
+from nbgrader.converters import Autograde, GenerateFeedback
+from nbgrader.preprocessors import Execute, NbGraderPreprocessor
+from traitlets.config import Config
+
+from grading.judge import Judge
+from grading.restore import JUDGED, RestoreCells
+
+
+class Refusal(Exception):
+    """Something would be graded without the judge."""
+
+
+class JudgeFollows(NbGraderPreprocessor):
+    """Lets no submission through to steps in which there is no judge, whoever has changed them."""
+
+    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        steps = self.config.Autograde.get("autograde_preprocessors", [])
+        if not any(step in (Judge, f"{Judge.__module__}.{Judge.__name__}") for step in steps):
+            raise Refusal(
+                f"Autograde.autograde_preprocessors is set to {steps}, so nothing would be judged; leave it as "
+                "nbgrader_config.py of this course sets it"
+            )
+        return nb, resources
+
+
+class OnlyJudged(NbGraderPreprocessor):
+    """Lets no notebook through that does not bear the judge's mark."""
+
+    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        if not nb.metadata.get(JUDGED):
+            raise Refusal(
+                "this notebook was graded without the judge, so its points mean nothing. Grade it again: nbgrader "
+                "autograde --force, in the folder of this course's nbgrader_config.py"
+            )
+        return nb, resources
+
+
+def put_in_the_judge(c: Config) -> None:
+    """nbgrader's own steps, after one that puts the notebook right, and with the judge where it would run the tests.
+
+    Feedback is written of notebooks alone that bear the judge's mark.
+
+    Raises:
+        Refusal: this version of nbgrader has other steps, so that the judge would not be called.
+    """
+    c.Autograde.sanitize_preprocessors = [
+        JudgeFollows,
+        RestoreCells,
+        *_usual(Autograde, "sanitize_preprocessors"),
+    ]
+    c.Autograde.autograde_preprocessors = with_judge(_usual(Autograde, "autograde_preprocessors"))
+    c.GenerateFeedback.preprocessors = [OnlyJudged, *_usual(GenerateFeedback, "preprocessors")]
+
+
+def with_judge(steps: Sequence[type]) -> list[type]:
+    """The `steps` with the judge in the place of the one in which nbgrader executes notebooks."""
+    if (count := list(steps).count(Execute)) != 1:
+        raise Refusal(
+            f"nbgrader {nbgrader.__version__} executes notebooks in {count} of its steps "
+            f"({', '.join(getattr(step, '__name__', str(step)) for step in steps)}); the judge takes the place of one. "
+            "Install the version that pyproject.toml names"
+        )
+    return [Judge if step is Execute else step for step in steps]
+
+
+def _usual(converter: type, name: str) -> list[type]:
+    traits = converter.class_traits()
+    if name not in traits:
+        raise Refusal(
+            f"nbgrader {nbgrader.__version__} has no {converter.__name__}.{name}, in which the judge would be put; "
+            "install the version that pyproject.toml names"
+        )
+    return list(traits[name].default())

@@ -1,0 +1,67 @@
+"""nbgrader's steps: the judge is one of them, or nothing is graded."""
+
+import pytest
+from grading.judge import Judge
+from grading.restore import RestoreCells
+from grading.steps import JudgeFollows, OnlyJudged, Refusal, put_in_the_judge, with_judge
+from nbformat.v4 import new_notebook
+from nbgrader.converters import Autograde, GenerateFeedback
+from nbgrader.preprocessors import Execute, LimitOutput, SaveAutoGrades
+from traitlets.config import Config
+
+
+@pytest.fixture
+def course():
+    config = Config()
+    put_in_the_judge(config)
+    return config
+
+
+def test_the_judge_is_where_nbgrader_would_run_the_tests(course):
+    steps = course.Autograde.autograde_preprocessors
+    assert Execute not in steps and steps.index(Judge) < steps.index(SaveAutoGrades)
+    first, second, *others = course.Autograde.sanitize_preprocessors
+    assert (first, second) == (JudgeFollows, RestoreCells) and len(others) >= 5
+
+
+def test_it_is_in_the_steps_that_nbgrader_takes(course):
+    """Not only in the configuration, which another version might not read."""
+    assert Autograde(config=course).autograde_preprocessors == course.Autograde.autograde_preprocessors
+    assert Autograde(config=course).sanitize_preprocessors == course.Autograde.sanitize_preprocessors
+    assert GenerateFeedback(config=course).preprocessors[0] is OnlyJudged
+
+
+@pytest.mark.parametrize(("steps", "count"), [([LimitOutput], 0), ([Execute, LimitOutput, Execute], 2)])
+def test_other_steps_of_nbgrader_are_refused(steps, count):
+    with pytest.raises(Refusal, match=f"executes notebooks in {count} of its steps .*LimitOutput.*Install the version"):
+        with_judge(steps)
+
+
+@pytest.mark.parametrize("name", ["sanitize_preprocessors", "autograde_preprocessors"])
+def test_a_version_of_nbgrader_without_these_steps_is_refused(monkeypatch, name):
+    traits = {key: trait for key, trait in Autograde.class_traits().items() if key != name}
+    monkeypatch.setattr(Autograde, "class_traits", lambda: traits)
+    with pytest.raises(Refusal, match=f"has no Autograde.{name}, in which the judge would be put"):
+        put_in_the_judge(Config())
+
+
+@pytest.mark.parametrize("steps", [[], ["nbgrader.preprocessors.Execute"], [Execute, SaveAutoGrades]])
+def test_steps_without_the_judge_are_refused(course, steps):
+    course.Autograde.autograde_preprocessors = steps
+    with pytest.raises(Refusal, match="nothing would be judged; leave it as nbgrader_config.py of this course sets it"):
+        JudgeFollows(config=course).preprocess(new_notebook(), {})
+
+
+@pytest.mark.parametrize("steps", [None, ["grading.judge.Judge"]])
+def test_steps_with_the_judge_are_let_through(course, steps):
+    if steps:
+        course.Autograde.autograde_preprocessors = steps
+    notebook = new_notebook()
+    assert JudgeFollows(config=course).preprocess(notebook, {}) == (notebook, {})
+
+
+def test_only_what_was_judged_gets_feedback():
+    with pytest.raises(Refusal, match="graded without the judge, so its points mean nothing. Grade it again"):
+        OnlyJudged().preprocess(new_notebook(), {})
+    judged = new_notebook(metadata={"judged": True})
+    assert OnlyJudged().preprocess(judged, {}) == (judged, {})
