@@ -177,8 +177,8 @@ class StudentKernel(NbGraderPreprocessor):
             connection_file=ours / f"{self._restarts}.json",
             sockets=theirs / f"{self._restarts}",
             cwd=str(theirs / "notebook"),
-            # As in a sandbox there is no GPU, for the same grades everywhere.
-            env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+            # As in a sandbox there is no GPU, and nothing of how the lecturer has set up IPython.
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "IPYTHONDIR": str(theirs / "ipython")},
             preexec_fn=self._limit_memory,
         )
         doors_for = f"({str(ours / 'released')!r}, {str(PROJECT)!r}, {list(self.withheld)!r})"

@@ -26,4 +26,4 @@ def lay_out(folder: Path, released: Iterable[str] = HELPERS) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         copy(PROJECT / name, folder / name)
     (folder / DATA).parent.mkdir(parents=True)
-    (folder / DATA).symlink_to(PROJECT / DATA)
+    (folder / DATA).symlink_to((PROJECT / DATA).resolve())

@@ -31,8 +31,9 @@ def sandbox(readable: Sequence[str] = (), writable: Sequence[str] = (), withheld
     for name, value in {"PATH": os.environ["PATH"], "HOME": "/tmp", "OMP_WAIT_POLICY": "PASSIVE"}.items():
         words += ["--setenv", name, value]
     words += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
-    mounts = {place: ["--tmpfs", str(place)] for place in _hidden(withheld)}
-    for place in _shown(mounts):
+    hidden = _hidden(withheld)
+    mounts = {place: ["--tmpfs", str(place)] for place in hidden}
+    for place in _shown(hidden):
         mounts[place] = ["--ro-bind", str(place), str(place)]
     # What lies deeper comes later, so that it is seen in what lies above it.
     for place in sorted(mounts, key=lambda path: len(path.parts)):
@@ -40,6 +41,9 @@ def sandbox(readable: Sequence[str] = (), writable: Sequence[str] = (), withheld
     for bind, folders in (("--ro-bind", readable), ("--bind", writable)):
         for folder in folders:
             words += [bind, folder, folder]
+    # What hides is empty, and stays so.
+    for place in hidden - _temporary():
+        words += ["--remount-ro", str(place)]
     tried = subprocess.run([*words, "true"], capture_output=True, text=True)
     if tried.returncode != 0:
         raise RuntimeError(f"bwrap can't make a sandbox here: {tried.stderr.strip()}")
@@ -49,17 +53,21 @@ def sandbox(readable: Sequence[str] = (), writable: Sequence[str] = (), withheld
 def _hidden(withheld: Sequence[str]) -> set[Path]:
     # Where the helpers are installed among other packages, what lies beside them is not the project's.
     installed = PROJECT.name in ("site-packages", "dist-packages")
-    places = {Path("/tmp"), Path(tempfile.gettempdir()), COURSE, PROJECT / "helpers" if installed else PROJECT}
+    places = {*_temporary(), COURSE, PROJECT / "helpers" if installed else PROJECT}
     for name in withheld:
         if spec := find_spec(name):
             places.update(map(Path, spec.submodule_search_locations or ()))
     return {place.resolve() for place in places}
 
 
-def _shown(hidden: Sequence[Path]) -> set[Path]:
+def _temporary() -> set[Path]:
+    return {Path(place).resolve() for place in ("/tmp", tempfile.gettempdir())}
+
+
+def _shown(hidden: set[Path]) -> set[Path]:
     """What is needed of the hidden places: the data, and the environment where it lies inside."""
     needed = {Path(place).resolve() for place in (sys.prefix, sys.base_prefix)}
-    if both := needed & set(hidden):
+    if both := needed & hidden:
         raise RuntimeError(
             f"the environment and what the sandbox hides are the same folder, {both.pop()}; make the environment in a "
             "folder of its own, such as .venv in the project"

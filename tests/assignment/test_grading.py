@@ -174,7 +174,7 @@ def test_the_reference_gets_all_points(new_course):
     """It leans on the helpers that students don't have, so here nothing is withheld."""
     course = new_course()
     course.hand_in("reference", {f"{NAME}.ipynb": (SOURCE / f"{NAME}.ipynb").read_bytes()})
-    course.nbgrader("autograde", NAME, "--Judge.released=['helpers']", *LIMITS)
+    course.nbgrader("autograde", NAME, "--Judge.released=helpers", *LIMITS)
     assert lost({"reference": course}, "reference") == {}
 
 

@@ -168,8 +168,11 @@ def test_a_message_that_is_none_ends_nothing(open_kernel, message):
     assert kernel.record == ["a message of the kernel could not be read."]
 
 
-def test_there_is_no_gpu(open_kernel, monkeypatch):
+def test_there_is_no_gpu_and_nothing_that_the_lecturer_has_set_up(open_kernel, monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    kernel = open_kernel("import os\nprint(repr(os.environ['CUDA_VISIBLE_DEVICES']))")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    (tmp_path / "profile_default" / "startup").mkdir(parents=True)
+    (tmp_path / "profile_default" / "startup" / "mine.py").write_text("of_the_lecturer = 3")
+    kernel = open_kernel("import os\nprint(repr(os.environ['CUDA_VISIBLE_DEVICES']))", "of_the_lecturer")
     run_all(kernel)
-    assert text(kernel, 0) == ["''\n"]
+    assert [text(kernel, index) for index in range(2)] == [["''\n"], ["NameError"]]
