@@ -211,7 +211,7 @@ CASES = {
     "mask of NumPy": (project("1", np.array([True, False])), TypeError, "channels is array.*True is none; .* a mask"),
     "mask of PyTorch": (project("1", torch.tensor([True])), TypeError, "channels is tensor.*True is none; .* a mask"),
     "masks of a list": (project("1", [torch.tensor(True)]), TypeError, r"tensor\(True\) is none; those of a mask"),
-    "NumPy's truth": (project("1", list(np.array([True]))), TypeError, "np.True_ is none; those of a mask"),
+    "NumPy's truth": (project("1", list(np.array([True]))), TypeError, "True_? is none; those of a mask"),
     "True among channels": (project("1", [0, True]), TypeError, r"channels is \[0, True\]; .*: True is none"),
     "channels as bytes": (project("1", b"\x00"), TypeError, "a sequence of integers, .*: bytes is none"),
     "channels with fractions": (project("1", np.array([0.0])), TypeError, "a sequence of integers, .*: 0.0 is none"),
