@@ -548,7 +548,7 @@ def test_whatever_is_drawn_becomes_an_image_or_is_refused_in_plain_words(data):
     kind = data.draw(st.sampled_from([np.float16, np.float32, np.float64]))
     shape = data.draw(hnp.array_shapes(min_dims=2, max_dims=2, max_side=50))
     ink = st.one_of(st.just(0.0), st.floats(0, 1, width=16), st.sampled_from([1e-7, 0.001, 0.0019, 0.002, 0.004, 1.0]))
-    sheet = data.draw(hnp.arrays(kind, shape, elements=ink, fill=st.just(0.0)))
+    sheet = data.draw(hnp.arrays(np.float64, shape, elements=ink, fill=st.just(0.0))).astype(kind)
     enlarged = np.zeros([side * data.draw(st.sampled_from([1, 30])) for side in shape], kind)
     enlarged[: shape[0], : shape[1]] = sheet
     enlarged[-1, -1] = data.draw(ink)  # far away
