@@ -33,6 +33,11 @@ def record_with(parameter, value, *more, layer=0):
     return run
 
 
+def all_nan(layer):
+    for parameter in layer.parameters():
+        nn.init.constant_(parameter, float("nan"))
+
+
 def conv_of_1e30():
     conv = nn.Conv2d(1, 1, 1)
     nn.init.constant_(conv.weight, -1e30)
@@ -158,6 +163,11 @@ CASES = {
         "^layer '0' has NaN or infinity in its weight; load or train the network again$",
     ),
     "NaN in a bias": (record_with("bias", float("nan")), ValueError, "layer '0' has NaN or infinity in its bias; load"),
+    "NaN all over": (
+        lambda: chain_of(nn.Conv2d(1, 2, 3).apply(all_nan))().record(torch.rand(1, 1, 8, 8)),
+        ValueError,
+        "^layer '0' has NaN or infinity in its weight and bias; load",
+    ),
     "an infinite weight": (record_with("weight", float("inf")), ValueError, "layer '0' has NaN or infinity in its we"),
     # A ReLU makes a zero of it, so that nothing would show at the end of the chain.
     "an infinite bias below zero, and a ReLU": (
