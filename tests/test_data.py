@@ -94,7 +94,7 @@ def test_a_folder_with_unpacked_files_only_is_read(unpacked_by_torchvision, tmp_
 def test_reading_does_not_wait_for_torchvision():
     """To import it takes as long as to import torch. It is needed to download what is missing."""
     script = (
-        "import sys; from helpers import data, deconvnet, drawing, explorer, lenet5, plotting, training, widgets; "
+        "import sys; from helpers import data, deconvnet, explorers, lenet5, plotting, training; "
         "data.load_mnist('test'); sys.exit('torchvision' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

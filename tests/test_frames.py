@@ -1,4 +1,4 @@
-"""helpers.frames: small pictures in the colours of helpers.plotting, value by value."""
+"""helpers.explorers.frames: small pictures in the colours of helpers.plotting, value by value."""
 
 import io
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import frames
+from helpers.explorers import frames
 from helpers.plotting import COLOURS, GREY, Panel
 
 

@@ -16,9 +16,8 @@ from ipywidgets import HBox
 from matplotlib.figure import Figure
 from traitlets.config import Config
 
-from helpers import outputs
-from helpers.outputs import family
-from helpers.widgets import draw_a_digit, explore_feature_maps, explore_steps, explore_switches
+from helpers.explorers import draw_a_digit, explore_feature_maps, explore_steps, explore_switches, outputs
+from helpers.explorers.outputs import family
 
 LABELS = torch.tensor([7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6, 9, 0, 1, 5, 9, 7, 3, 4])  # of the 20 images
 
@@ -39,8 +38,10 @@ def sent(monkeypatch):
 @pytest.fixture
 def shell(monkeypatch, sent):
     """An IPython that has its own variables, and keeps no history. What it displays goes nowhere."""
-    monkeypatch.setattr("helpers.explorer.Explorer.still", lambda explorer: Figure((1, 1)))  # two seconds else
-    monkeypatch.setattr("helpers.explorer.display", lambda *things, **settings: None)
+    monkeypatch.setattr(
+        "helpers.explorers.explorer.Explorer.still", lambda explorer: Figure((1, 1))
+    )  # two seconds else
+    monkeypatch.setattr("helpers.explorers.explorer.display", lambda *things, **settings: None)
     shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}), user_ns={})
     monkeypatch.setattr(outputs, "get_ipython", lambda: shell)
     yield shell
@@ -85,7 +86,7 @@ def show(explorer):
 def test_all_messages_of_an_answer_leave_together(make, moves, sent, model, images, monkeypatch):
     explorer = make(model, images)
     draw, on_the_way = explorer._draw, []
-    # What tells its new options at once (helpers.explorer says why).
+    # What tells its new options at once (helpers.explorers.explorer says why).
     stage = explorer.controls["stage"].model_id if "stage" in explorer.controls else None
 
     def watched():

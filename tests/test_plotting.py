@@ -17,7 +17,8 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import frames, plotting
+from helpers import plotting
+from helpers.explorers import frames
 from helpers.pictures import png
 from helpers.plotting import (
     STYLE,

@@ -12,12 +12,13 @@ import torch
 from PIL import Image
 from reference import maps_by_captum
 
-from helpers import explorer as explorer_module
 from helpers.data import as_mnist
 from helpers.deconvnet import DeconvNet
-from helpers.drawing import Paper
+from helpers.explorers import draw_a_digit, explore_feature_maps, explore_steps, explore_switches
+from helpers.explorers import explorer as explorer_module
+from helpers.explorers.digits import _throttle
+from helpers.explorers.drawing import Paper
 from helpers.plotting import SIGNED
-from helpers.widgets import _throttle, draw_a_digit, explore_feature_maps, explore_steps, explore_switches
 
 LABELS = torch.tensor([7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6, 9, 0, 1, 5, 9, 7, 3, 4])  # of the 20 images
 
@@ -130,7 +131,7 @@ def test_an_answer_that_fails_is_told_in_the_widget_until_one_succeeds(model, im
     whole = model.features.conv1.weight.detach().clone()
     model.features.conv1.weight.data.fill_(torch.nan)
     explorer.controls["example"].value = 1
-    assert "weights hold NaN or infinity" in fault.value and 'role="alert"' in fault.value
+    assert "has NaN or infinity in its weight" in fault.value and 'role="alert"' in fault.value
     model.features.conv1.weight.data.copy_(whole)
     explorer.controls["example"].value = 2
     assert fault.value == ""
@@ -251,8 +252,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("helpers.widgets.time.monotonic", clock.monotonic)
-    monkeypatch.setattr("helpers.widgets.asyncio.get_running_loop", lambda: clock)
+    monkeypatch.setattr("helpers.explorers.digits.time.monotonic", clock.monotonic)
+    monkeypatch.setattr("helpers.explorers.digits.asyncio.get_running_loop", lambda: clock)
     return clock
 
 

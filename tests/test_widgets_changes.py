@@ -5,15 +5,15 @@ import torch
 from torch import nn
 
 from helpers.deconvnet import DeconvNet
+from helpers.explorers import draw_a_digit, explore_feature_maps, explore_steps, explore_switches
 from helpers.lenet5 import LeNet5
-from helpers.widgets import draw_a_digit, explore_feature_maps, explore_steps, explore_switches
 
 LABELS = torch.tensor([7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6, 9, 0, 1, 5, 9, 7, 3, 4])  # of the 20 images
 
 # How each is made, and two settings between which nothing has to be computed again.
 EXPLORERS = {
     "switches": (lambda m, i: explore_switches(m, i, LABELS).at(digit=2, right=1), {"map": 4}, {"map": 5}),
-    "steps": (lambda m, i: explore_steps(m, i, LABELS).at(digit=2, map=(2, 11)), {"stage": 3}, {"stage": 6}),
+    "steps": (lambda m, i: explore_steps(m, i, LABELS).at(digit=2, map=(2, 11)), {"stage": 3}, {"stage": 5}),
     "feature maps": (lambda m, i: explore_feature_maps(m, i, LABELS).at(digit=1, layer=2), {"map": 3}, {"map": 11}),
     "drawing": (lambda m, i: draw_a_digit(m, i[2, 0]), {"map": (2, 3)}, {"map": (2, 11)}),
 }

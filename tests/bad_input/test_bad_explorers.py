@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from helpers.explorers import draw_a_digit, explore_feature_maps, explore_steps, explore_switches
 from helpers.lenet5 import LeNet5
-from helpers.widgets import draw_a_digit, explore_feature_maps, explore_steps, explore_switches
 
 IMAGES, LABELS = torch.zeros(3, 1, 28, 28), torch.zeros(3, dtype=torch.int64)
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from helpers.deconvnet import DeconvNet
+from helpers.explorers import explore_feature_maps, explore_steps, explore_switches
 from helpers.lenet5 import LeNet5
 from helpers.training import accuracy, fit, predict
-from helpers.widgets import explore_feature_maps, explore_steps, explore_switches
 
 IMAGES, LABELS = torch.zeros(3, 1, 28, 28), torch.zeros(3, dtype=torch.int64)
 

@@ -1,4 +1,4 @@
-"""What the explorers of `helpers.widgets` are made of: pictures, thumbnails, and the box that lets them answer.
+"""What the explorers of `helpers.explorers` are made of: pictures, thumbnails, and the box that lets them answer.
 
 While a slider moves, nothing is drawn by matplotlib: small PNG files are set on `Image` widgets, and only those that
 change travel to the browser.
@@ -16,8 +16,8 @@ from IPython.display import display
 from matplotlib.figure import Figure
 from traitlets import Unicode
 
-from helpers import frames
-from helpers.outputs import family, note_shown
+from helpers.explorers import frames
+from helpers.explorers.outputs import family, note_shown
 from helpers.plotting import Panel, as_image, panels
 
 SIDE = 196  # pixels on the screen of a large picture: 7 for each one of an image
@@ -167,7 +167,7 @@ class Thumbnails(widgets.GridBox):
         self.end = end
         cells = [_square(place, end, _THUMBNAIL, small=18, gap=0) for place in places]
         sheet = frames.grid(cells, _COLUMNS, self._rows, *_PLACE)
-        if not np.array_equal(sheet, self._shown):
+        if self._shown is None or not np.array_equal(sheet, self._shown):
             self._shown = sheet
             self._sheet.value = frames.png(sheet, "signed")
         named = (list(labels), chosen, name)

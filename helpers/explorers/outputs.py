@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import ipywidgets as widgets
 from IPython import get_ipython
+from IPython.core.interactiveshell import ExecutionResult
 
 # The cells whose outputs show an explorer, by their ids. None stands for an output that is never replaced, as far as
 # can be seen from here: that of a callback, or of a cell without an id.
@@ -33,7 +34,7 @@ def _begin(_: object) -> None:
     _assign(None)  # what was shown while no cell ran
 
 
-def _end(result: object) -> None:
+def _end(result: ExecutionResult) -> None:
     """The cell of `result` has been run: its output, by now, shows what this run has shown, and nothing else."""
     cell = getattr(result.info, "cell_id", None)
     if cell is not None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import ipywidgets as widgets
 import numpy as np
@@ -11,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from helpers import drawing
 from helpers.checks import check_images, check_ink, check_labels, kind_of
 from helpers.data import as_mnist
 from helpers.deconvnet import RULES, DeconvNet, Trace
-from helpers.explorer import Explorer, Picture, Thumbnails
+from helpers.explorers import drawing
+from helpers.explorers.explorer import Explorer, Picture, Thumbnails
 from helpers.lenet5 import LeNet5
 from helpers.plotting import Panel, signed_limit
 from helpers.training import predict
@@ -114,7 +115,7 @@ def explore_steps(model: LeNet5, images: Tensor, labels: Tensor) -> Explorer:
         for name, signal in net.walk(trace, f"pool{layer}", [k]):
             # As long as the signal is in its own layer, all other maps are zero.
             shown = [k] if name in (f"pool{layer}", f"relu{layer}") else slice(None)
-            stops.append((_STEPS[name], signal[0, 0, shown]))
+            stops.append((_STEPS.get(name, name), signal[0, 0, shown]))
         return stops, max(signed_limit(signal) for _, signal in stops)
 
     def draw() -> None:
@@ -251,10 +252,11 @@ def draw_a_digit(model: LeNet5, start: Tensor | None = None) -> Explorer:
         paper = drawing.Paper(np.kron(start.detach().cpu().numpy(), np.ones((10, 10))))
     shares = widgets.HTML(layout={"width": "190px", "margin": "0"})
     read, seen = Picture(), Picture()
-    thumbnails = {
-        layer: Thumbnails(count, lambda k, layer=layer: number.set_trait("value", (layer, k)))
-        for layer, count in _COUNTS.items()
-    }
+
+    def pick(layer: int, k: int) -> None:
+        number.set_trait("value", (layer, k))
+
+    thumbnails = {layer: Thumbnails(count, partial(pick, layer)) for layer, count in _COUNTS.items()}
 
     @_remember_last
     def look(_: object, changes: int) -> tuple[Tensor, Tensor | None, dict[int, Tensor]]:

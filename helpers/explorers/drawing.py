@@ -118,9 +118,10 @@ class Paper(widgets.VBox):
     def _press(self, key: str, shift: bool, ctrl: bool, meta: bool) -> None:
         if key in _ARROWS:
             before = self._pen
-            self._pen = tuple(
+            x, y = (
                 min(max(0.0, at + _STEP * step), float(SIDE)) for at, step in zip(before, _ARROWS[key], strict=True)
             )
+            self._pen = (x, y)
             if self._pen_down:
                 self.stroke(*before, *self._pen)
         elif key == " ":
