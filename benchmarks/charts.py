@@ -17,14 +17,14 @@ FARTHEST = 10
 
 def targets(measures: Sequence[Measure], machine: str) -> Figure:
     """A bar for each measure that has a target: how many times better it is than asked for."""
-    asked = [measure for measure in measures if measure.met is not None]
-    met = sum(measure.met for measure in asked)
+    asked = [(measure, measure.margin) for measure in measures if measure.margin is not None]
+    met = [measure for measure in measures if measure.met]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(WIDTH, 1.1 + 0.42 * len(asked)), layout="constrained")
-        for row, measure in enumerate(asked):
+        for row, (measure, margin) in enumerate(asked):
             axes.barh(
                 row,
-                min(max(measure.margin, 1 / FARTHEST), FARTHEST) - 1,
+                min(max(margin, 1 / FARTHEST), FARTHEST) - 1,
                 left=1,
                 height=0.5,
                 color="#3b6ea8" if measure.met else "white",
@@ -42,15 +42,15 @@ def targets(measures: Sequence[Measure], machine: str) -> Figure:
             )
         axes.axvline(1, color="black")
         axes.set_xscale("log")
-        axes.set_xlim(1 / min(FARTHEST, max(2, 1 / min(measure.margin for measure in asked))), FARTHEST)
+        axes.set_xlim(1 / min(FARTHEST, max(2, 1 / min(margin for _, margin in asked))), FARTHEST)
         axes.xaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.5, 1, 2, 5, 10]))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}×" if value < FARTHEST else f"{FARTHEST}× or more")
-        axes.set_yticks(range(len(asked)), [measure.name.replace(", ", ",\n", 1) for measure in asked])
+        axes.set_yticks(range(len(asked)), [measure.name.replace(", ", ",\n", 1) for measure, _ in asked])
         axes.invert_yaxis()
         axes.set_xlabel("how many times better than asked for; hatched: missed")
         axes.spines[["top", "right"]].set_visible(False)
-        figure.suptitle(f"{met} of {len(asked)} targets are met, with {machine}")
+        figure.suptitle(f"{len(met)} of {len(asked)} targets are met, with {machine}")
     return figure
 
 
@@ -86,10 +86,12 @@ def number(value: float, unit: str) -> str:
 
 
 def asked_for(measure: Measure) -> str:
-    """The target of `measure` in words."""
+    """The target of `measure` in words; nothing without one."""
     if measure.at_least is not None:
         return f"at least {number(measure.at_least, measure.unit)}"
-    return f"at most {number(measure.at_most, measure.unit)}"
+    if measure.at_most is not None:
+        return f"at most {number(measure.at_most, measure.unit)}"
+    return ""
 
 
 def png(figure: Figure) -> bytes:

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +38,7 @@ def growth() -> Iterator[Growth]:
     torch.manual_seed(0)
     vgg16 = DeconvNet(torchvision.models.vgg16(weights=None).features.eval())
     trace = vgg16.record(torch.rand(1, 3, 32, 32))
-    last = list(vgg16.layers)[-1]
+    last = list(trace.activations)[-1]
     yield _measure(
         "maps",
         "of VGG-16's last layer, one image, 32×32",
@@ -57,5 +58,5 @@ def _measure(what: str, where: str, counts: list[int], project: Callable[[int], 
     times = []
     for count in counts:
         project(count)
-        times.append(statistics.median(seconds(lambda count=count: project(count)) for _ in range(3)))
+        times.append(statistics.median(seconds(partial(project, count)) for _ in range(3)))
     return Growth(what, where, counts, times)

@@ -30,8 +30,8 @@ def captum(model: nn.Module, layer: nn.Module, images: Tensor, channels: range) 
 
 
 def lenet5_by_captum(model: nn.Module, images: Tensor) -> None:
-    captum(model, model.features.pool1, images, range(6))
-    captum(model, model.features.pool2, images, range(16))
+    captum(model, model.get_submodule("features.pool1"), images, range(6))
+    captum(model, model.get_submodule("features.pool2"), images, range(16))
 
 
 def all_maps(net: DeconvNet, trace: Trace) -> None:
@@ -122,3 +122,48 @@ def vgg16(maps: int = 64, side: int = 224) -> Iterator[Measure]:
     yield Measure(f"{name}, against one map at a time", "×", ratios(alone_times, our_times, 4), at_least=1)
     yield Measure(f"{name}, against Captum", "×", ratios(their_times, our_times, 16), at_least=1)
     yield Measure(f"{name}, memory of the whole process", "MB", highest, at_most=2000)
+
+
+def whole_maps(maps: int = 32) -> Iterator[Measure]:
+    """Maps of larger networks, against Captum, for which no ReLU may work in place."""
+    torch.manual_seed(0)
+    for name, model, layer, side in (
+        ("SqueezeNet 1.1, its features as a chain", torchvision.models.squeezenet1_1(weights=None).features, "12", 227),
+        ("SqueezeNet 1.1", torchvision.models.squeezenet1_1(weights=None), "features.12", 227),
+        ("ResNet-18", torchvision.models.resnet18(weights=None), "layer3", 224),
+    ):
+        model = model.eval()
+        for module in model.modules():
+            if isinstance(module, nn.ReLU):
+                module.inplace = False
+        net, image = DeconvNet(model), torch.rand(1, 3, side, side)
+
+        def ours(net: DeconvNet = net, image: Tensor = image, layer: str = layer) -> None:
+            net.project(net.record(image), layer, range(maps))
+
+        def theirs(model: nn.Module = model, image: Tensor = image, layer: str = layer) -> None:
+            captum(model, model.get_submodule(layer), image, range(maps))
+
+        in_turn(1, ours, theirs)
+        our_times, their_times = in_turn(3, ours, theirs)
+        yield Measure(f"{maps} maps of {name}, against Captum", "×", ratios(their_times, our_times), at_least=2.7)
+
+
+def recording() -> Iterator[Measure]:
+    """What the notes cost, beyond the pass that they are of."""
+    model, image = load_lenet5(), load_mnist("test")[0][:1]
+    net = DeconvNet(model.features)
+
+    def noted() -> None:
+        for _ in range(50):
+            net.record(image)
+
+    def plain() -> None:
+        with torch.no_grad():
+            for _ in range(50):
+                model.features(image)
+
+    in_turn(3, noted, plain)
+    with_notes, without = in_turn(40, noted, plain)
+    cost = [1e6 * (one - other) / 50 for one, other in zip(with_notes, without, strict=True)]
+    yield Measure("recording one image in LeNet-5, beyond its pass", "µs", cost, at_most=113)

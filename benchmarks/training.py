@@ -7,6 +7,7 @@ counted once, by `python -m benchmarks.training`, and is kept in usual_loop.json
 import json
 import statistics
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -52,7 +53,9 @@ def training() -> Iterator[Measure]:
     """Ours with five seeds; an epoch of the usual loop follows on the first three of them."""
     train, test = load_mnist("train"), load_mnist("test")
     epochs = json.loads(COUNTED.read_text(encoding="utf-8"))["epochs"]
-    our_times, ours, usual_times = [], [], []
+    our_times: list[float] = []
+    ours: list[float] = []
+    usual_times: list[float] = []
     loop = usual_loop(SEEDS[0], test)
 
     def notebook_schedule(seed: int) -> None:
@@ -62,7 +65,7 @@ def training() -> Iterator[Measure]:
         ours.append(accuracy(model, *test))
 
     for seed in SEEDS:
-        our_times.append(seconds(lambda seed=seed: notebook_schedule(seed)))
+        our_times.append(seconds(partial(notebook_schedule, seed)))
         if len(usual_times) < 3:
             usual_times.append(seconds(lambda: next(loop)))
     an_epoch = statistics.median(usual_times)

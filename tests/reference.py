@@ -40,7 +40,7 @@ def maps_by_captum(
     """
     if channels is None:
         channels = range(_output(model, layer, images).shape[1])
-    kept = {"map": torch.ones_like, "peak": _peak_mask}[select]
+    kept = {"map": torch.ones_like, "peak": peak_mask}[select]
     attribution = CAPTUM[rule](model, layer)
     maps = []
     with warnings.catch_warnings():
@@ -78,7 +78,7 @@ def _output(model: nn.Module, layer: nn.Module, images: Tensor) -> Tensor:
     return outputs[0]
 
 
-def _peak_mask(maps: Tensor) -> Tensor:
+def peak_mask(maps: Tensor) -> Tensor:
     """One at the largest value of each map `(N, h, w)`, at the first of them if there are several; else zero."""
     mask = torch.zeros_like(maps)
     for n, plane in enumerate(maps.numpy()):

@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from reference import by_walk, maps_by_captum, relative_difference
 
-from helpers import deconvnet
-from helpers.deconvnet import DeconvNet
+from helpers.deconvnet import RULES, DeconvNet, fast, ways_back
 from helpers.lenet5 import load_lenet5
 
 # Each layer with the number of its maps.
@@ -19,7 +18,7 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 @pytest.mark.parametrize("select", ["map", "peak"])
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize(("layer", "count"), LAYERS.items())
-@pytest.mark.parametrize("rule", deconvnet.RULES)
+@pytest.mark.parametrize("rule", RULES)
 def test_every_map_of_100_images_equals_captum(rule, layer, count, dtype, select, model, test_set):
     model, pixels = model.to(dtype), test_set[0][:100].to(dtype)
     net = DeconvNet(model.features, rule)
@@ -46,78 +45,85 @@ def captum_maps(test_set):
 
 def test_the_three_rules_differ_from_each_other(captum_maps):
     """Otherwise equality with Captum would not tell one rule from another."""
-    maps = [captum_maps(rule, "pool2") for rule in deconvnet.RULES]
+    maps = [captum_maps(rule, "pool2") for rule in RULES]
     for one, other in [*pairwise(maps), (maps[0], maps[2])]:
         assert relative_difference(one, other) > 0.1
 
 
 def flat_convolution(weight):
-    """A way back that convolves with `weight` as it is given: `(in_channels, out_channels, kernel, kernel)`."""
+    """A way back that convolves with `weight` of the filters: `(in_channels, out_channels, kernel, kernel)`."""
 
-    def filter_back(signal, conv, size):
-        return F.conv2d(signal, weight(conv), padding=[conv.kernel_size[0] - 1 - conv.padding[0]] * 2)
+    def filter_back(signal, filters, size, stride, padding, dilation, groups):
+        return F.conv2d(signal, weight(filters), padding=[filters.shape[2] - 1 - padding[0]] * 2)
 
     return filter_back
 
 
-def filter_back_without_padding(signal, conv, size):
-    return F.conv_transpose2d(signal, conv.weight)
+def filter_back_without_padding(signal, filters, *settings):
+    return F.conv_transpose2d(signal, filters)
 
 
-def filter_back_with_bias(signal, conv, size, filter_back=deconvnet.filter_back):
-    return filter_back(signal + conv.bias[:, None, None], conv, size)
+def conv2d_with_bias(signal, up, input, weight, bias, *settings, conv2d=ways_back.WAYS_BACK["conv2d"]):
+    return conv2d(signal + bias[:, None, None], up, input, weight, bias, *settings)
 
 
-def filter_back_then_rectify(signal, conv, size, filter_back=deconvnet.filter_back):
-    return filter_back(signal, conv, size).clamp(min=0)
+def filter_back_then_rectify(signal, *settings, filter_back=ways_back.filter_back):
+    return filter_back(signal, *settings).clamp(min=0)
 
 
 def unpool_by_upsampling(signal, switches, size):
     return F.interpolate(signal.flatten(0, 1), size=tuple(size)).unflatten(0, signal.shape[:2])
 
 
-def unpool_with_the_next_images_switches(signal, switches, size, unpool=deconvnet.unpool):
+def unpool_with_the_next_images_switches(signal, switches, size, unpool=ways_back.unpool):
     return unpool(signal, switches.roll(1, dims=0), size)
 
 
-def unpool_the_strongest_map_only(signal, switches, size, unpool=deconvnet.unpool):
+def unpool_the_strongest_map_only(signal, switches, size, unpool=ways_back.unpool):
     """At the top only one map is left anyway; at the lower layer this sets maps to zero once more."""
     strength = signal.abs().sum((-2, -1), keepdim=True)
     return unpool(torch.where(strength == strength.amax(2, keepdim=True), signal, 0), switches, size)
 
 
-def all_maps(activation, channels, select):
-    return activation[:, None].expand(-1, activation.shape[1], -1, -1, -1)
+def all_maps(signal, whole=fast.whole):
+    return whole(signal).sum(0).expand(len(signal.maps), -1, -1, -1, -1) if isinstance(signal, fast.Lone) else signal
 
 
 MISTAKES = {
-    "kernel not flipped": {"filter_back": flat_convolution(lambda conv: conv.weight.transpose(0, 1))},
-    "kernel transposed": {"filter_back": flat_convolution(lambda conv: conv.weight.transpose(0, 1).transpose(2, 3))},
+    "kernel not flipped": {"filter_back": flat_convolution(lambda filters: filters.transpose(0, 1))},
+    "kernel transposed": {"filter_back": flat_convolution(lambda filters: filters.transpose(0, 1).transpose(2, 3))},
     "kernel flipped vertically only": {
-        "filter_back": flat_convolution(lambda conv: conv.weight.transpose(0, 1).flip(2))
+        "filter_back": flat_convolution(lambda filters: filters.transpose(0, 1).flip(2))
     },
     "padding forgotten": {"filter_back": filter_back_without_padding},
-    "biases added": {"filter_back": filter_back_with_bias},
+    "biases added": {"conv2d": conv2d_with_bias},
     "not rectified": {"rectify": lambda signal: signal},
     "rectified after filtering": {"rectify": lambda signal: signal, "filter_back": filter_back_then_rectify},
     "upsampled instead of unpooled": {"unpool": unpool_by_upsampling},
     "switches of another image": {"unpool": unpool_with_the_next_images_switches},
-    "other maps not set to zero": {"_alone": all_maps},
+    "other maps not set to zero": {"whole": all_maps},
     "set to zero again at the lower layer": {"unpool": unpool_the_strongest_map_only},
 }
 
 
 def test_the_planted_flip_is_the_right_way_back(monkeypatch, model, images, captum_maps):
     """The mistakes in filtering differ from this in one thing only, so that it is that thing which is caught."""
-    flipped = flat_convolution(lambda conv: conv.weight.transpose(0, 1).flip(2, 3))
-    monkeypatch.setattr(deconvnet, "filter_back", flipped)
+    flipped = flat_convolution(lambda filters: filters.transpose(0, 1).flip(2, 3))
+    plant(monkeypatch, "filter_back", flipped)
     assert difference_from_captum(model, images, captum_maps) < 1e-10
+
+
+def plant(monkeypatch, function, planted):
+    if function in ways_back.WAYS_BACK:
+        monkeypatch.setitem(ways_back.WAYS_BACK, function, planted)
+    else:
+        monkeypatch.setattr(fast if function == "whole" else ways_back, function, planted)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_comparison_catches(mistake, monkeypatch, model, images, captum_maps):
     for function, planted in MISTAKES[mistake].items():
-        monkeypatch.setattr(deconvnet, function, planted)
+        plant(monkeypatch, function, planted)
     # A mistake shows in more than the last digits.
     assert difference_from_captum(model, images, captum_maps) > 0.01
 

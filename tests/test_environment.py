@@ -81,7 +81,7 @@ def test_the_installed_version_is_inside_the_range(name):
 # files beside this project's Makefile run.
 AREAS = {
     "what is set up with": (["*.py"], None),
-    "helpers": (["helpers/*.py"], []),
+    "helpers": (["helpers/**/*.py"], []),
     "notebooks": (["notebooks/*.ipynb", "notebooks/*/*.ipynb", "notebooks/run.py"], []),
     "tests": (["tests/*.py", "tests/bad_input/*.py", "notebooks/conftest.py", "benchmarks/*.py"], ["test"]),
     "tests in a browser": (["tests/browser/*.py"], ["test", "browser"]),

@@ -1,4 +1,4 @@
-"""helpers.fast against PyTorch's transposed convolution; and mistakes in it, which Captum must bring to light."""
+"""What makes the way back fast, against the transposed convolution; and mistakes in it, which Captum must show."""
 
 from itertools import product
 from weakref import WeakSet
@@ -11,8 +11,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from helpers import deconvnet, fast
-from helpers.deconvnet import DeconvNet
+from helpers.deconvnet import DeconvNet, fast
+from helpers.deconvnet import net as net_module
 
 # (kernel size, padding, size of the signal): of blocks whole and cut, of every smallest kind, and as long as wide.
 GEOMETRIES = [
@@ -56,7 +56,7 @@ def test_single_channels_equal_the_transposed_convolution_of_each_among_zeros(ch
     signal, weight = torch.randn(2, 3, *size, dtype=dtype), torch.randn(3, channels, *kernel, dtype=dtype)
     ours = fast.of_single_channels(signal, weight, padding)
     theirs = torch.stack(
-        [F.conv_transpose2d(signal * torch.eye(3)[k].view(3, 1, 1), weight, padding=padding) for k in range(3)], dim=1
+        [F.conv_transpose2d(signal * torch.eye(3)[k].view(3, 1, 1), weight, padding=padding) for k in range(3)]
     )
     assert relative_difference(ours, theirs.to(dtype)) < TOLERANCE[dtype]
 
@@ -80,8 +80,10 @@ def test_project_is_right_where_the_fast_way_applies_and_where_not(settings, app
     torch.manual_seed(0)
     chain = nn.Sequential(nn.Conv2d(2, 4, 3, **settings), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, **settings))
     chain = chain.double().eval()
-    assert fast.applies(chain[0], deconvnet._padding(chain[0])) is applies
     images = torch.randn(2, 2, 14, 15, dtype=torch.float64)
+    conv = chain[0]
+    given = conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups
+    assert (fast._padding(images, *given) is not None) is applies
     net = DeconvNet(chain)
     maps = net.project(net.record(images), "3")
     assert relative_difference(maps, maps_by_autograd(chain, 3, images, "deconvnet")) < 1e-10
@@ -109,8 +111,9 @@ def test_portions_of_any_size_give_the_same_pictures(model, images, monkeypatch)
     one_map = 6 * 28 * 28 * 8
     sizes = {}
     for at_a_time in (1, 5 * one_map, 16 * one_map, 70 * one_map):
-        monkeypatch.setattr(deconvnet, "_AT_A_TIME", at_a_time)
-        sizes[at_a_time // one_map] = len(list(deconvnet._portions(trace, 20, 16)))
+        monkeypatch.setattr(net_module, "CHUNK", at_a_time)
+        way = trace.way(trace.value("pool2"))
+        sizes[at_a_time // one_map] = len(list(net_module._portions(trace, way, trace.activations["pool2"])))
         for select, channels in product(("map", "peak"), (None, [3, 7, 7, 0, 12, 11])):
             expected = whole[select] if channels is None else whole[select][:, channels]
             assert relative_difference(net.project(trace, "pool2", channels, select), expected) < 1e-12
@@ -148,7 +151,7 @@ def test_memory_does_not_grow_with_the_number_of_maps(monkeypatch):
     trace = net.record(torch.rand(1, 1, 32, 32))
 
     def most(maps, at_a_time):
-        monkeypatch.setattr(deconvnet, "_AT_A_TIME", at_a_time)
+        monkeypatch.setattr(net_module, "CHUNK", at_a_time)
         with Memory() as memory:
             pixels = net.project(trace, "3", range(maps))
         return memory.most - pixels.nbytes

@@ -49,7 +49,7 @@ print(json.dumps([[str(path.relative_to(project)) for path in seen], helpers]))
 TAKING = """
 from torch import nn
 def filter_back(signal, conv):
-    from helpers.fast import to_few_channels
+    from helpers.deconvnet.fast import to_few_channels
     return to_few_channels(signal, conv.weight, conv.padding)
 """
 
@@ -79,7 +79,9 @@ def said(kernel: StudentKernel, index: int) -> object:
 
 
 def test_nothing_but_the_released_helpers_can_be_imported(in_the_sandbox, open_kernel):
-    assert {"helpers.fast", "benchmarks.measures", "grading.judge", "assignment.build", "submissions"} < set(MODULES)
+    assert {"helpers.deconvnet.fast", "benchmarks.measures", "grading.judge", "assignment.build", "submissions"} < set(
+        MODULES
+    )
     given = f"PROJECT, MODULES = {str(ROOT)!r}, {MODULES!r}"
     kernel = open_kernel(given, "import helpers.data", IMPORTING, sandboxed=True, timeout=600)
     kernel.run(0)
@@ -104,7 +106,7 @@ def test_no_answer_can_be_taken_from_the_helpers(sandboxed, open_kernel):
     student = Student(lambda *asked, **how: kernel.ask(0, *asked, **how), torch.Generator().manual_seed(0), {})
     marks = JUDGED["filter_back"](student)
     assert marks.share == 0
-    assert "No module named 'helpers.fast'" in "".join(marks.lines(13))
+    assert "No module named 'helpers.deconvnet'" in "".join(marks.lines(13))
 
 
 def test_captum_is_not_there(sandboxed, open_kernel):
@@ -129,7 +131,7 @@ def test_what_is_released_needs_nothing_else(sandboxed, open_kernel):
 def test_the_project_on_the_path_is_not_found(open_kernel, monkeypatch):
     """As it is where it was installed in another of setuptools' ways, or named in PYTHONPATH."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    kernel = open_kernel("import benchmarks", "import helpers.fast", "import helpers.files")
+    kernel = open_kernel("import benchmarks", "import helpers.deconvnet.fast", "import helpers.files")
     for index in range(3):
         kernel.run(index)
     assert [bool(cell.outputs) for cell in kernel.nb.cells] == [True, True, False]

@@ -20,7 +20,7 @@ course = pathlib.Path.cwd().parents[2]
 print("sees the grades:", tries((course / "gradebook.db").exists))
 print("sees the source:", tries((course / "source").exists))
 print("sees others:", tries(lambda: [path for path in (course / "submitted").iterdir()]))
-print("reads the answers:", tries((pathlib.Path(PROJECT) / "helpers" / "deconvnet.py").read_text))
+print("reads the answers:", tries((pathlib.Path(PROJECT) / "helpers" / "deconvnet" / "ways_back.py").read_text))
 print("writes into the project:", tries(lambda: (pathlib.Path(PROJECT) / "trace").write_text("I was here")))
 print("knows the secret:", "SECRET_OF_THE_LECTURER" in os.environ)
 print("sees processes:", len([path for path in pathlib.Path("/proc").iterdir() if path.name.isdigit()]) > 4)

@@ -67,7 +67,7 @@ CASES = {
     "padding that can't be reversed": (
         filter_it(torch.ones(1, 2, 3, 3), padding=1, padding_mode="reflect"),
         ValueError,
-        "conv pads with 'reflect'; only padding with zeros can be reversed",
+        "conv pads with 'reflect'; filter_back undoes only padding with zeros",
     ),
     "a size of one number": (lambda: unpool(SIGNAL, SWITCHES, 4), ValueError, r"size is 4; it must be \(H, W\)"),
     "a size of three": (lambda: unpool(SIGNAL, SWITCHES, (1, 4, 4)), ValueError, r"size is \(1, 4, 4\); it must be"),

@@ -1,0 +1,7 @@
+"""The deconvnet of Zeiler & Fergus (2013): feature maps back in pixels, for any network."""
+
+from helpers.deconvnet.net import DeconvNet, Trace
+from helpers.deconvnet.steps import filter_back, unpool
+from helpers.deconvnet.ways_back import RULES, rectify
+
+__all__ = ["RULES", "DeconvNet", "Trace", "filter_back", "rectify", "unpool"]

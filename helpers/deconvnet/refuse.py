@@ -1,0 +1,127 @@
+"""What has no way back, and how it is said."""
+
+from torch import Tensor
+
+from helpers.deconvnet.apart import keeps_images_apart
+from helpers.deconvnet.tape import Note
+from helpers.deconvnet.ways_back import PRODUCTS
+
+_BELOW = "project a layer below it"
+_BENDS = f"the way back is for ReLU and for what is linear: {_BELOW}"
+_CHOOSES = f"it chooses by the numbers that came from the images: {_BELOW}"
+_MULTIPLIES = f"it multiplies, or divides, what came from the images by what came from the images: {_BELOW}"
+_NORMALISES = f"it normalises by what the image holds: {_BELOW}"
+_FLAT = "it is flat, so that no signal comes through"
+_UNKNOWN = (
+    "it works on a tensor of unknown origin, made where no record can see it: by TorchScript, NumPy or another thread; "
+    "if it is a constant, make it a buffer of its module"
+)
+_READ = (
+    "its factor may be a number that the network has read from its tensors before (.item(), .tolist()): write it "
+    "with tensors"
+)
+_CHANGED = "the network has written into a constant of it since: make a copy first"
+_MIXES = "it mixes images: record one image at a time"
+_SCORES = f"it is no sum: {_BELOW}, which holds the scores of the classes"
+
+_SAID = {
+    name: said
+    for said, names in {
+        _BENDS: "leaky_relu rrelu prelu elu selu celu gelu silu mish hardswish hardsigmoid hardshrink softshrink "
+        "tanhshrink sigmoid tanh softplus softsign logsigmoid exp log sqrt rsqrt pow square abs erf sin cos",
+        _SCORES: "softmax log_softmax softmin",
+        _NORMALISES: "group_norm instance_norm layer_norm rms_norm normalize",
+        _CHOOSES: "min amax amin topk sort argmax argmin median kthvalue minimum fmax fmin max_pool1d max_pool3d "
+        "adaptive_max_pool1d adaptive_max_pool3d",
+        _MULTIPLIES: "reciprocal __rdiv__ __rtruediv__ rdiv scaled_dot_product_attention multi_head_attention_forward",
+        _FLAT: "sign floor ceil round trunc heaviside",
+        "the network cuts its signal here": "detach data",
+        "F.dropout(x) without training=self.training acts in eval mode": "dropout dropout1d dropout2d dropout3d "
+        "alpha_dropout feature_dropout feature_alpha_dropout",
+    }.items()
+    for name in names.split()
+}
+
+# All but the first tensor are factors or divisors.
+_OF_THE_FIRST = {"conv2d", "linear", "batch_norm", "instance_norm", "div", "divide", "true_divide"}
+MULTIPLY = _OF_THE_FIRST | set(PRODUCTS)
+
+
+def reason(note: Note, images: int) -> str | None:
+    """Why no signal can go back through `note`; None if one can. So many images were recorded together."""
+    if note.why_not == "":
+        note.why_not = _found_reason(note, images)
+    return note.why_not
+
+
+def _found_reason(note: Note, images: int) -> str | None:
+    tensors = zip(note.tensors, note.inputs, strict=True)
+    note.carry = tuple([value is not None and tensor.is_floating_point() for tensor, value in tensors])
+    if any([value is not None and not value.known for value in note.inputs]):
+        return _UNKNOWN
+    if note.name is None:
+        return _SAID.get(note.called, f"it is not known to be a ReLU, or linear: {_BELOW}")
+    if any([one._version != version for one, version in zip(note.tensors, note.versions, strict=True)]):
+        changed = [i for i, one in enumerate(note.tensors) if one._version != note.versions[i]]
+        if any(not note.carry[i] and i not in note.written for i in changed):
+            return _CHANGED
+    carrying = note.carry.count(True)
+    # The places of a max pooling are given to an unpooling as its switches are: they carry nothing.
+    if carrying < len(note.inputs) - note.inputs.count(None) and "unpool" not in note.called:
+        return _CHOOSES
+    if note.name in _OF_THE_FIRST and not note.carry[0] or carrying > 1 and note.name in MULTIPLY:
+        return _MULTIPLIES
+    if said := _said_of_arguments(note):
+        return said
+    return None if images == 1 or keeps_images_apart(note, images) else _MIXES
+
+
+def _said_of_arguments(note: Note) -> str | None:
+    match note.name:
+        case "batch_norm" if _given(note, 5, "training", False):
+            return "it takes its statistics from these images: call model.eval(), and let it track running statistics"
+        case "instance_norm" if _given(note, 5, "use_input_stats", True):
+            return _NORMALISES
+        case "div" | "divide" if note.kwargs.get("rounding_mode") is not None:
+            return _FLAT
+        case "clamp" | "clip" | "clamp_min" | "hardtanh" | "threshold" if not _is_relu(note):
+            return _BENDS
+        case "maximum" | "max" if not _is_relu(note):
+            return _CHOOSES
+    if note.after_reading and (note.name in PRODUCTS and len(note.tensors) == 1 or "alpha" in note.kwargs):
+        return _READ
+    return None
+
+
+def _is_relu(note: Note) -> bool:
+    """Whether a function that can be a ReLU, or one with a maximum, is one."""
+    match note.name:
+        case "clamp" | "clip":
+            return _is_zero(_given(note, 1, "min", None)) and _is_positive(_given(note, 2, "max", None))
+        case "hardtanh":
+            return _is_zero(_given(note, 1, "min_val", -1)) and _is_positive(_given(note, 2, "max_val", 1))
+        case "clamp_min":
+            return _is_zero(_given(note, 1, "min", None))
+        case "threshold":
+            return _is_zero(_given(note, 1, "threshold", None)) and _is_zero(_given(note, 2, "value", None))
+    constants = [tensor for tensor, value in zip(note.tensors, note.inputs, strict=True) if value is None]
+    return len(constants) == 1 and _is_zero(constants[0])
+
+
+def _given(note: Note, position: int, name: str, default: object) -> object:
+    return note.args[position] if len(note.args) > position else note.kwargs.get(name, default)
+
+
+def _is_zero(number: object) -> bool:
+    if isinstance(number, Tensor):
+        return not number.any()
+    return isinstance(number, (int, float)) and number == 0
+
+
+def _is_positive(number: object) -> bool:
+    return number is None or isinstance(number, (int, float)) and number > 0
+
+
+def where(note: Note) -> str:
+    """The note's function, and the module that called it."""
+    return f"{note.called} in {note.module!r}" if note.module else note.called

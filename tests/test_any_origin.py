@@ -1,0 +1,233 @@
+"""What no record sees, what mixes images, what is no ReLU: refused in words, if the way back leads through it."""
+
+import copy
+import threading
+from collections import namedtuple
+
+import pytest
+import torch
+import torch.nn.functional as F
+from networks import conv, written
+from reference import relative_difference
+from reference_any import maps_of_any
+from torch import nn
+
+from helpers.deconvnet import RULES, DeconvNet
+
+UNKNOWN = "works on a tensor of unknown origin"
+CUT = "the network cuts its signal here"
+BELOW = "project a layer below it"
+MIXES = "it mixes images: record one"
+
+
+@pytest.fixture
+def images():
+    torch.manual_seed(1)
+    return torch.randn(4, 3, 8, 8, dtype=torch.float64)
+
+
+def scripted(module):
+    with pytest.warns(FutureWarning, match="torch.jit.script. is deprecated"):
+        return torch.jit.script(module)
+
+
+def in_a_thread(function, x):
+    results = []
+    # Another thread has gradients on, whatever this one has.
+    thread = threading.Thread(target=lambda: results.append(function(x).detach()))
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+def rectified(x):
+    return F.relu(x)
+
+
+# name: (what stands between the layers `a` and `last`, a piece of what is said)
+REFUSED = {
+    "a scripted module": (lambda self, y: self.script(y) + y, UNKNOWN),
+    "a scripted function": (lambda self, y: scripted(rectified)(y) + y, UNKNOWN),
+    "another thread": (lambda self, y: in_a_thread(F.relu, y) + y, UNKNOWN),
+    "NumPy": (lambda self, y: torch.from_numpy(y.detach().numpy() * 2) + y, UNKNOWN),
+    "a list": (lambda self, y: torch.tensor(y.tolist(), dtype=y.dtype) + y, UNKNOWN),
+    "a Parameter made of it": (lambda self, y: F.relu(nn.Parameter(y)) + y, ""),
+    "copy": (lambda self, y: F.relu(copy.copy(y)) + y, ""),
+    "deepcopy": (lambda self, y: F.relu(copy.deepcopy(y.detach())) + y, CUT),
+    "its storage": (lambda self, y: torch.empty(0, dtype=y.dtype).set_(y.untyped_storage(), 0, y.shape) + y, ""),
+    ".data": (lambda self, y: y + y.data, f"{CUT}|{UNKNOWN}"),
+    ".detach()": (lambda self, y: y + F.relu(y.detach()), CUT),
+    "a factor from .item()": (lambda self, y: y / y.abs().max().item(), "read from its tensors|read numbers"),
+    "a factor from .tolist()": (lambda self, y: y * max(y.flatten().tolist()), "read from its tensors|read numbers"),
+    "a factor that is filled": (
+        lambda self, y: y * torch.ones((), dtype=y.dtype).fill_(y.max().item()),
+        "",
+    ),
+    "a factor that is multiplied": (lambda self, y: y * (torch.ones((), dtype=y.dtype) * y.max().item()), ""),
+    "dropout that acts in eval mode": (
+        lambda self, y: F.dropout(y),
+        r"F.dropout\(x\) without training=self.training acts in eval mode",
+    ),
+    "the largest": (lambda self, y: y + y.amax((2, 3), keepdim=True), BELOW),
+    "the larger of two": (lambda self, y: torch.maximum(y, self.b(y)), ""),
+    "maxout": (lambda self, y: y.view(len(y), 8, 2, 4, 8).max(2).values.repeat(1, 1, 2, 1), BELOW),
+    "sorted": (lambda self, y: y.sort(1).values, BELOW),
+    "a gate": (lambda self, y: y * y.mean((2, 3), keepdim=True).sigmoid(), BELOW),
+    "a linear gate": (lambda self, y: y * y.mean((2, 3), keepdim=True), BELOW),
+    "its square": (lambda self, y: y * y, BELOW),
+    "where": (lambda self, y: torch.where(y > 0, y, 0.1 * y), BELOW),
+    "a mask of its own": (lambda self, y: y * (y > 0), BELOW),
+    "a mask as numbers": (lambda self, y: y * (y > 0).double(), BELOW),
+    "places of its own": (lambda self, y: y[:, y[0].sum((1, 2)).argsort()], f"{BELOW}|{MIXES}"),
+    "a quotient": (lambda self, y: y / y.abs().amax((1, 2, 3), keepdim=True), BELOW),
+    "a reciprocal": (lambda self, y: 1 / (y + 10), ""),
+    "filters of its own": (lambda self, y: F.conv2d(y, y[:1].expand(8, -1, -1, -1)[..., :1, :1]), f"{BELOW}|{MIXES}"),
+    "an outer product": (lambda self, y: y @ y.transpose(2, 3), BELOW),
+    "softmax": (lambda self, y: F.softmax(y, 1), "layer below"),
+    "log-softmax": (lambda self, y: y.log_softmax(1), "layer below"),
+    "sign": (lambda self, y: y.sign(), ""),
+    "leaky ReLU": (lambda self, y: F.leaky_relu(y), "ReLU"),
+    "ELU": (lambda self, y: nn.ELU()(y), "ReLU"),
+    "GELU": (lambda self, y: F.gelu(y), "ReLU"),
+    "SiLU": (lambda self, y: nn.SiLU(inplace=True)(y), "ReLU"),
+    "Hardswish": (lambda self, y: F.hardswish(y), "ReLU"),
+    "PReLU": (lambda self, y: F.prelu(y, torch.full((1,), 0.25, dtype=y.dtype)), "ReLU"),
+    "tanh": (lambda self, y: y.tanh(), "ReLU"),
+    "sigmoid": (lambda self, y: torch.sigmoid(y), "ReLU"),
+    "a clamp that is no ReLU": (lambda self, y: y.clamp(min=0.1), "ReLU"),
+    "a clamp from above": (lambda self, y: y.clamp(max=0.1), "ReLU"),
+    "hardtanh": (lambda self, y: F.hardtanh(y), "ReLU"),
+    "a threshold": (lambda self, y: F.threshold(y, 0.1, 0), "ReLU"),
+    "maximum with a constant": (lambda self, y: torch.maximum(y, torch.ones_like(y)), ""),
+    "layer normalisation": (lambda self, y: F.layer_norm(y, y.shape[1:]), BELOW),
+    "group normalisation": (lambda self, y: F.group_norm(y, 2), BELOW),
+    "instance normalisation": (lambda self, y: nn.InstanceNorm2d(8)(y), BELOW),
+    "batch statistics": (lambda self, y: F.batch_norm(y, None, None, training=True), r"model.eval\(\)"),
+    "no running statistics": (lambda self, y: self.norm(y), "running statistics"),
+    "a mean over images": (lambda self, y: y + y.mean(0, keepdim=True), MIXES),
+    "branches before images": (lambda self, y: torch.stack([F.relu(y), y]).mean(0), MIXES),
+    "images in another order": (lambda self, y: y.flip(0), MIXES),
+    "images moved up": (lambda self, y: y.roll(1, 0), MIXES),
+    "the first image added to all": (lambda self, y: y[[0] * len(y)] + y, MIXES),
+    "a sum from the first image on": (lambda self, y: y.cumsum(0), MIXES),
+    "channels as images": (lambda self, y: y.transpose(0, 1)[:4].repeat(1, 2, 1, 1), MIXES),
+    "images as channels": (lambda self, y: self.images(y.mean(1)).expand(4, 8, 8, 8), MIXES),
+    "images along a plane": (lambda self, y: y.permute(1, 2, 0, 3).reshape(8, 8, 8, 4)[:4], MIXES),
+}
+
+
+def model_with(between):
+    parts = {"script": scripted(nn.Sequential(nn.ReLU(), conv(8))), "images": conv(4)}
+    parts["norm"] = nn.BatchNorm2d(8, track_running_stats=False)
+    return written(lambda self, x: self.last(between(self, self.a(x))), **parts)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_is_refused_and_what_lies_below_it_is_not(name, images):
+    between, words = REFUSED[name]
+    model = model_with(between)
+    net = DeconvNet(model)
+    trace = net.record(images)
+    with pytest.raises(ValueError, match=f"^layer 'last' can't be projected: .*: .*({words})"):
+        net.project(trace, "last")
+    with pytest.raises(ValueError, match="^layer 'last' can't be projected: "):
+        net.walk(trace, "last")
+    reference = maps_of_any(model, "a", images, "deconvnet")
+    assert relative_difference(net.project(trace, "a"), reference) < 1e-10
+
+
+def test_tensors_of_torch_func_are_refused_at_once(images):
+    with pytest.raises(ValueError, match="tensors that can't be followed, such as torch.func's"):
+        DeconvNet(written(lambda self, x: self.last(torch.vmap(F.relu)(self.a(x))))).record(images)
+
+
+Pair = namedtuple("Pair", ["first", "second"])
+
+
+class MyList(list):
+    pass
+
+
+class Doubled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * 2
+
+
+def changed_list(self, y):
+    parts = [y[:, :4], F.relu(y[:, 4:])]
+    joined = torch.cat(parts, 1)
+    parts.clear()
+    return joined
+
+
+# What looks alike, and is followed
+FOLLOWED = {
+    "an autograd.Function": lambda self, y: Doubled.apply(F.relu(y)),
+    "a number read and not used": lambda self, y: F.relu(y) if y.max().item() < 1e9 else y,
+    "a size in numbers": lambda self, y: F.relu(y).view(int(y.shape[0]), -1).view(y.size()) / y.size(1) ** 0.5,
+    "a list that changes later": changed_list,
+    "keywords": lambda self, y: torch.cat(tensors=[F.relu(input=y[:, :4]), torch.relu(input=y[:, 4:])], dim=1),
+    "a named tuple": lambda self, y: torch.cat(Pair(F.relu(y[:, :4]), y[:, 4:]), 1),
+    "a list of another class": lambda self, y: torch.cat(MyList([F.relu(y[:, :4]), y[:, 4:]]), 1),
+    "a split into one part": lambda self, y: F.relu(y).split(8, dim=1)[0] + y.chunk(1)[0] + torch.cat([y]),
+    "dropout that does not act": lambda self, y: F.dropout(F.relu(y), training=self.training),
+    "dropout of nothing": lambda self, y: F.dropout(F.relu(y), p=0.0),
+    "a factor": lambda self, y: torch.add(y, F.relu(y), alpha=2) - torch.sub(y, F.relu(y), alpha=-3),
+    "a broadcast summand": lambda self, y: F.relu(y) + y.mean((2, 3), keepdim=True) + self.b(y).sum(1, keepdim=True),
+    "a summand with fewer dimensions": lambda self, y: self.b(y)[:, 0].unsqueeze(1) + F.relu(y) + torch.arange(8),
+    "places as constants": lambda self, y: y + torch.linspace(0, 1, 8, dtype=y.dtype) * torch.relu(y),
+    "zeros of its shape": lambda self, y: torch.cat([F.relu(y[:, :4]), torch.zeros_like(y[:, 4:])], 1),
+    "new zeros": lambda self, y: torch.cat([F.relu(y[:, :4]), y.new_zeros(len(y), 4, 8, 8)], 1),
+    "a maximum with zeros": lambda self, y: torch.maximum(y, torch.zeros_like(y)),
+    "a constant choice": lambda self, y: torch.where(torch.arange(8).view(8, 1, 1) > 3, y, F.relu(y)),
+    "two differences": lambda self, y: (1 - y) - torch.subtract(F.relu(y), 2),
+    "its own transpose": lambda self, y: F.relu(y.mT + y.transpose(2, 3) + y.permute(0, 1, 3, 2)),
+    "shuffled channels": lambda self, y: F.relu(y.view(-1, 2, 4, 8, 8).transpose(1, 2).reshape(-1, 8, 8, 8)),
+    "a grid of images": lambda self, y: self.images(F.relu(y).view(-1, 4, 8, 8)).reshape(len(y), -1, 8, 8)[:, :8],
+    "flipped": lambda self, y: F.relu(y).flip(1, 3).roll((2, 1), (1, 2)).rot90(1, (2, 3)),
+    "repeated": lambda self, y: F.relu(y)[:, :2].repeat(1, 4, 1, 1) + y[:, :1].expand(-1, 8, -1, -1),
+    "stacked": lambda self, y: torch.stack([F.relu(y), y], 1).sum(1) + torch.stack(y.unbind(1), 1),
+    "the mean of two branches": lambda self, y: torch.stack([F.relu(y), self.b(y)], 1).mean(1),
+    "half of each image": lambda self, y: F.relu(y).view(8, 4, 8, 8)[::2].repeat(1, 2, 1, 1),
+    "smaller and larger": lambda self, y: F.pixel_shuffle(F.relu(F.pixel_unshuffle(y, 2)), 2),
+    "interpolated": lambda self, y: F.interpolate(F.relu(F.avg_pool2d(y, 2)), scale_factor=2, mode="bicubic"),
+    "unfolded": lambda self, y: F.fold(F.unfold(F.relu(y), 3, padding=1), 8, 3, padding=1),
+    "a product with a constant": lambda self, y: self.matrix @ F.relu(y) @ self.matrix.t(),
+    "an einsum": lambda self, y: torch.einsum("nchw,cd->ndhw", F.relu(y), self.matrix),
+    "cast": lambda self, y: F.relu(y.float()).to(torch.float64).type_as(y),
+    "unpooled": lambda self, y: F.max_unpool2d(*F.max_pool2d(F.relu(y), 2, return_indices=True), 2),
+    "running statistics of instances": lambda self, y: F.relu(self.instances(y)),
+    "max pooling by its names": lambda self, y: F.interpolate(
+        torch.max_pool2d(y, 2)
+        + F.max_pool2d(input=y, kernel_size=2)
+        + F.max_pool2d(y, 2, return_indices=True)[0]
+        + F.max_pool2d_with_indices(y, 2)[0]
+        + F.adaptive_max_pool2d(y, 4)
+        + nn.AdaptiveMaxPool2d(4, return_indices=True)(y)[0]
+        + nn.MaxPool2d(3, 2, 1, return_indices=True)(y)[0],
+        scale_factor=2,
+    ),
+    "fractional pooling": lambda self, y: F.interpolate(
+        F.fractional_max_pool2d(y, 2, output_size=4, _random_samples=self.samples), scale_factor=2
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_is_followed(name, rule, images):
+    between = FOLLOWED[name]
+    torch.manual_seed(2)
+    parts = {"images": conv(4), "matrix": torch.randn(8, 8), "samples": torch.rand(4, 8, 2)}
+    parts["instances"] = nn.InstanceNorm2d(8, affine=True, track_running_stats=True)
+    model = written(lambda self, x: self.last(between(self, self.a(x))), **parts)
+    model.instances.running_var.uniform_(0.5, 2)
+    net = DeconvNet(model, rule)
+    reference = maps_of_any(model, "last", images, rule)
+    assert reference.any(), "a reference of zeros would agree with too much"
+    assert relative_difference(net.project(net.record(images), "last"), reference) < 1e-10
