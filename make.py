@@ -39,6 +39,7 @@ UV = "uv>=0.7.14,<1"
 TESTS = [
     ["ruff", "check"],
     ["ruff", "format", "--check"],
+    ["mypy"],
     # Two runs, as one process that holds torch beside a kernel that holds it too takes 2 GB.
     ["pytest", "tests", "--ignore", "tests/browser", "--ignore", "tests/assignment"],
     ["pytest", "notebooks"],

@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Sequence
 from math import isfinite
+from typing import Any
 
 import numpy as np
 import torch
@@ -131,7 +132,7 @@ def as_integers(values: object) -> list[int]:
     return [_as_int(value) for value in values]
 
 
-def _as_int(value: object) -> int:
+def _as_int(value: Any) -> int:
     if isinstance(value, (bool, np.bool_)) or (isinstance(value, Tensor) and value.dtype == torch.bool):
         raise TypeError(f"{value!r} is none; those of a mask are in mask.nonzero().flatten()")
     try:

@@ -15,6 +15,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.transforms import Bbox
+from numpy.typing import ArrayLike
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -24,7 +25,7 @@ class _Reader(RendererAgg):
 
     def __init__(self, width: float, height: float, dpi: float) -> None:
         super().__init__(width, height, dpi)
-        self.texts = []
+        self.texts: list[dict[str, object]] = []
 
     def draw_text(self, gc, x, y, s, prop: FontProperties, angle, ismath=False, mtext=None) -> None:
         width, height, descent = self.get_text_width_height_descent(s, prop, ismath)
@@ -48,10 +49,12 @@ def png(figure: Figure) -> bytes:
     panels, lines = [], []
     for axes in figure.axes:
         bars = [bar for bar in axes.collections if isinstance(bar, QuadMesh)]
-        dots = [dot for scatter in axes.collections if scatter not in bars for dot in scatter.get_offsets()]
+        dots = [
+            dot for scatter in axes.collections if scatter not in bars for dot in np.asanyarray(scatter.get_offsets())
+        ]
         panels += [_panel(image, image.get_window_extent(reader), reader.height, dots) for image in axes.images]
         panels += [_panel(bar, axes.get_window_extent(reader), reader.height, []) for bar in bars]
-        lines += [{"x": _short(*line.get_xdata()), "y": _short(*line.get_ydata())} for line in axes.lines]
+        lines += [{"x": _short(line.get_xdata()), "y": _short(line.get_ydata())} for line in axes.lines]
     file = io.BytesIO()
     described = PngInfo()
     contents = {"panels": panels, "lines": lines, "texts": reader.texts}
@@ -66,15 +69,16 @@ def _panel(mappable: ScalarMappable, extent: Bbox, height: float, dots: list) ->
     # What is drawn stands on whole pixels: a fraction in the figure's height is cut off.
     top, bottom = int(height) - extent.ymax, int(height) - extent.ymin
     values = mappable.get_array()
+    assert values is not None  # as it is drawn
     return {
         "box": [round(float(side), 1) for side in (extent.xmin, top, extent.xmax, bottom)],
         "shape": list(values.shape[:2]) if values.ndim > 1 else [len(values), 1],
-        "scale": _short(mappable.norm.vmin, mappable.norm.vmax),
-        "values": _short(values.min(), values.max(), values.mean()),
+        "scale": _short(mappable.get_clim()),
+        "values": _short((values.min(), values.max(), values.mean())),
         "dots": [[round(float(y), 1), round(float(x), 1)] for x, y in dots],
     }
 
 
-def _short(*numbers: float) -> list[float]:
+def _short(numbers: ArrayLike) -> list[float]:
     """To four digits: the fifth may differ on another processor."""
-    return [float(f"{number:.4g}") for number in numbers]
+    return [float(f"{number:.4g}") for number in np.asanyarray(numbers)]

@@ -72,7 +72,8 @@ def _keep_from_settings(figure: Figure) -> None:
 
     matplotlib calls this for every new figure while `STYLE` holds.
     """
-    figure.draw = partial(_draw_under_defaults, figure.draw)
+    # On the figure itself, as pyplot makes figures of a class that readers choose.
+    figure.draw = partial(_draw_under_defaults, figure.draw)  # type: ignore[method-assign]
 
 
 def _draw_under_defaults(draw: Callable[[RendererBase], None], renderer: RendererBase) -> None:
@@ -168,9 +169,9 @@ def panels(
         cell = (WIDTH - 0.7 * len(bars) - (0.9 if row_labels else 0)) / columns
         text = max(0.05, 0.19 * max(len(panel.label.splitlines()) for panel in drawn))
         height = len(rows) * (cell + text) + 0.25 * (title.count("\n") + 1) + 0.2
-        figure = plt.figure(figsize=(WIDTH, height), layout="constrained")
+        figure = plt.figure(figsize=(WIDTH, height))
+        figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.03, wspace=0.02, hspace=0.0)
         figure.suptitle(title)
-        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.03, wspace=0.02, hspace=0.0)
         axes = figure.subplots(len(rows), columns, squeeze=False)
         for place in axes.flat:
             place.set_axis_off()
@@ -354,7 +355,7 @@ def architecture(stages: Sequence[tuple[str, Sequence[int]]], title: str) -> Fig
     if not stages or not all(len(shape) in (1, 3) and min(shape) > 0 for _, shape in stages):
         shapes = [tuple(shape) for _, shape in stages]
         raise ValueError(f"the stages have the shapes {shapes}; architecture needs (C, H, W) or (n,), and one at least")
-    box = {"edgecolor": "black", "linewidth": 0.8}
+    box = partial(Rectangle, edgecolor="black", linewidth=0.8)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(WIDTH, 2.7), layout="constrained")
         figure.suptitle(title)
@@ -365,12 +366,12 @@ def architecture(stages: Sequence[tuple[str, Sequence[int]]], title: str) -> Fig
                 count, side, shift = shape[0], shape[1] / 28 * 3, 0.075
                 for k in reversed(range(count)):
                     corner = (left + k * shift, k * shift - (side + count * shift) / 2)
-                    axes.add_patch(Rectangle(corner, side, side, facecolor="white", **box))
+                    axes.add_patch(box(corner, side, side, facecolor="white"))
                 right = left + side + (count - 1) * shift
                 size = f"{count} map{'s' if count > 1 else ''}\n{shape[1]}×{shape[2]}"
             else:
                 height = shape[0] / 120 * 3
-                axes.add_patch(Rectangle((left, -height / 2), 0.25, height, facecolor=GREY, **box))
+                axes.add_patch(box((left, -height / 2), 0.25, height, facecolor=GREY))
                 right, size = left + 0.25, f"{shape[0]}"
             axes.text((left + right) / 2, -1.95, size, ha="center", va="top")
             if previous is not None:
@@ -437,7 +438,8 @@ def confusion_matrix(counts: Tensor, title: str) -> Figure:
         for row in range(len(counts)):
             for column in range(len(counts)):
                 colour = "0.45" if row == column else "black"
-                axes.text(column, row, int(counts[row, column]), ha="center", va="center", color=colour, size=8)
+                count = str(int(counts[row, column]))
+                axes.text(column, row, count, ha="center", va="center", color=colour, size=8)
         axes.set(xlabel="predicted digit", ylabel="true digit", xticks=range(len(counts)), yticks=range(len(counts)))
         axes.spines[:].set_visible(False)
     return figure

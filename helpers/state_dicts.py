@@ -22,12 +22,11 @@ def load_weights(network: nn.Module, path: Path) -> None:
     state = _read(path)
     if wrapping := _wrapping(state, network.state_dict().keys(), path):
         raise ValueError(f"{path} holds the weights {wrapping}")
-    check_weights(state, network, str(path))
-    network.load_state_dict(state)
+    network.load_state_dict(check_weights(state, network, str(path)))
 
 
-def check_weights(state: object, network: nn.Module, source: str) -> None:
-    """Raise unless `state` is a `state_dict` of a network like `network`, and finite.
+def check_weights(state: object, network: nn.Module, source: str) -> Mapping[str, Tensor]:
+    """`state`, which is a `state_dict` of a network like `network`, and finite.
 
     Args:
         source: what the message calls the place from which the state comes.
@@ -36,12 +35,14 @@ def check_weights(state: object, network: nn.Module, source: str) -> None:
         ValueError: a name or a shape differs, or a number is NaN or infinite; the first one is named.
     """
     wanted = network.state_dict()
-    if fault := _difference(state, wanted):
+    fault = f"it is of the type {type(state).__name__}, not a dictionary of tensors"
+    if not isinstance(state, Mapping) or (fault := _difference(state, wanted)):
         raise ValueError(f"{source} does not hold the weights of a {type(network).__name__}: {fault}")
     for name, weights in wanted.items():
         # What is finite in double precision may be infinite in single.
         if not state[name].to(weights.dtype).isfinite().all():
             raise ValueError(f"{source} holds weights that are NaN or infinite ({name!r}): that training went wrong")
+    return state
 
 
 def _read(path: Path) -> object:
@@ -118,10 +119,8 @@ def _prefix(state: Mapping, names: Iterable[str]) -> str | None:
     return None
 
 
-def _difference(state: object, wanted: Mapping[str, Tensor]) -> str:
+def _difference(state: Mapping, wanted: Mapping[str, Tensor]) -> str:
     """The first thing in which `state` is not as `wanted`; empty if there is none."""
-    if not isinstance(state, Mapping):
-        return f"it is of the type {type(state).__name__}, not a dictionary of tensors"
     missing = [f"{name!r} is missing" for name in wanted if name not in state]
     unknown = [f"{name!r} is unknown" for name in state if name not in wanted]
     if missing or unknown:

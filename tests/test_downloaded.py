@@ -15,7 +15,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # How to ask a tool what it looks at. ruff format names each file that it would write otherwise.
-ASK = {"ruff check": ["--show-files"], "ruff format": [], "pytest": ["--collect-only", "-q"]}
+ASK = {
+    "ruff check": ["--show-files"],
+    "ruff format": [],
+    "mypy": ["--verbose", "--follow-imports=skip"],
+    "pytest": ["--collect-only", "-q"],
+}
 
 NOTEBOOK = """{
 "cells": [
@@ -59,14 +64,15 @@ def plant(folder, name):
 
 @pytest.fixture(scope="module")
 def downloaded(tmp_path_factory):
-    """The project with files of yours in tests/ and notebooks/, and others in each folder that .gitignore names."""
+    """The project with files of yours in three folders, and others in each folder that .gitignore names."""
     folder = tmp_path_factory.mktemp("downloads") / "über zip"
     unpack(folder)
     for name in IGNORED:
         # a name alone may stand in any folder
-        for place in (".",) if "/" in name else (".", "tests", "notebooks", "notebooks/going_further", "docs"):
+        others = () if "/" in name else ("helpers", "tests", "notebooks", "notebooks/going_further", "docs")
+        for place in (".", *others):
             plant(folder / place / name.lstrip("/").replace("*", "inside_lenet5"), "planted_left")
-    for place in ("tests", "notebooks"):
+    for place in ("helpers", "tests", "notebooks"):
         plant(folder / place, "planted_kept")
     return folder
 
@@ -82,6 +88,7 @@ def commands():
 def test_the_tools_of_make_test_look_at_the_projects_files_alone(words, downloaded):
     ask = next(ask for tool, ask in ASK.items() if " ".join(words).startswith(tool))
     done = subprocess.run([sys.executable, "-m", *words, *ask], cwd=downloaded, capture_output=True, text=True)
-    assert done.returncode < 2, done.stdout + done.stderr
-    assert "planted_kept" in done.stdout
-    assert [line for line in done.stdout.splitlines() if "planted_left" in line] == []
+    said = done.stdout + done.stderr
+    assert done.returncode < 2, said
+    assert "planted_kept" in said
+    assert [line for line in said.splitlines() if "planted_left" in line] == []

@@ -147,7 +147,7 @@ def test_a_command_that_is_none_is_named(computer):
 def test_the_test_commands_run_one_after_the_other_until_one_fails(computer):
     computer.make("run")
     lines = ["python -m " + " ".join(words) for words in module().TESTS]
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert computer.make("test") == lines
     computer.failing = {"ruff format": 2}
     assert computer.fails("test", "run") == 2

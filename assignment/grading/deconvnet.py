@@ -91,7 +91,7 @@ def filter_back(student: Student) -> Marks:
         except NoAnswer as reason:
             found = {"other": str(reason)}
         else:
-            found = _filter_faults(answer, signal, remote.decode(conv, {}))
+            found = _filter_faults(answer, signal, conv)
         faults = {name: text or found.get(name, "") for name, text in faults.items()}
     marks = Marks()
     for name, worth, what in (
@@ -104,22 +104,24 @@ def filter_back(student: Student) -> Marks:
     return marks
 
 
-def _filter_faults(answer: Tensor, signal: Tensor, conv: nn.Conv2d) -> dict[str, str]:
+def _filter_faults(answer: Tensor, signal: Tensor, conv: dict) -> dict[str, str]:
     """Which of the known mistakes, together, explain `answer`."""
-    height, width = (side + conv.kernel_size[0] - 1 - 2 * conv.padding[0] for side in signal.shape[-2:])
-    if answer.dim() != 4 or answer.shape[:2] != (len(signal), conv.in_channels):
-        return {"other": f"it returns {sizes(answer)}; {len(signal)}×{conv.in_channels}×{height}×{width} is wanted"}
+    weight, bias, padding = conv["@conv"], conv["bias"], conv["padding"]
+    below, reach = weight.shape[1], weight.shape[-1]
+    height, width = (side + reach - 1 - 2 * padding for side in signal.shape[-2:])
+    if answer.dim() != 4 or answer.shape[:2] != (len(signal), below):
+        return {"other": f"it returns {sizes(answer)}; {len(signal)}×{below}×{height}×{width} is wanted"}
     cut = height - answer.shape[-2]
     other = f"it is {answer.shape[-2]}×{answer.shape[-1]}, the input {height}×{width}"
-    if width - answer.shape[-1] != cut or abs(cut) > 2 * conv.kernel_size[0] or answer.numel() == 0:
+    if width - answer.shape[-1] != cut or abs(cut) > 2 * reach or answer.numel() == 0:
         return {"other": other}
     size = other if cut else ""
-    for (kernel, change), (bias, sign) in itertools.product(_KERNELS.items(), _BIASES.items()):
-        shifted = signal + sign * conv.bias[:, None, None]
-        whole = F.conv_transpose2d(shifted, change(conv.weight))
-        margin = -(conv.padding[0] + cut // 2)
+    for (kernel, change), (added, sign) in itertools.product(_KERNELS.items(), _BIASES.items()):
+        shifted = signal + sign * bias[:, None, None]
+        whole = F.conv_transpose2d(shifted, change(weight))
+        margin = -(padding + cut // 2)
         if cut % 2 == 0 and same(answer, F.pad(whole, (margin,) * 4)):
-            return {"kernel": kernel, "bias": bias, "size": size}
+            return {"kernel": kernel, "bias": added, "size": size}
     return {"other": f"{size}, and its values are wrong" if size else "its values are wrong, and by no known mistake"}
 
 
@@ -168,14 +170,16 @@ def project(student: Student) -> Marks:
     return marks
 
 
-def without_ties(student: Student, convs: list[tuple[int, ...]], shape: tuple[int, ...]) -> tuple[list[dict], Tensor]:
+def without_ties(
+    student: Student, convs: list[tuple[int, int, int, int]], shape: tuple[int, ...]
+) -> tuple[list[dict], Tensor]:
     """A random network and images for which each pooling window has one maximum: which of equals wins is not taught.
 
     Map 0 of layer 1 is below zero everywhere. It carries nothing to the pixels, but who leaves out the ReLU on the way
     up finds something else in layer 2.
     """
     pixels = torch.rand(*shape, generator=student.random)
-    found = []
+    found: list[dict] = []
     signal = pixels
     for spec in convs:
         conv = _conv(student, *spec)
@@ -218,7 +222,7 @@ def _is_projection(
 
 def compose(steps: SimpleNamespace, features: list[dict], images: Tensor, layer: int, channel: int) -> Tensor:
     """The way up, and the way down by `steps`: the same for right steps, for those with a mistake, for stand-ins."""
-    convs = [remote.decode(one, {}) for one in features]
+    convs = [remote.conv(one) for one in features]
     signal, ways = images, []
     for conv in convs[:layer]:
         rectified = F.relu(conv(signal))
@@ -238,7 +242,7 @@ def _alone(maps: Tensor, channel: int) -> Tensor:
 
 
 def _right_filter_back(signal: Tensor, conv: nn.Conv2d) -> Tensor:
-    return F.conv_transpose2d(signal, conv.weight, padding=conv.padding)
+    return F.conv_transpose2d(signal, conv.weight, padding=int(conv.padding[0]))
 
 
 _RIGHT = SimpleNamespace(
@@ -252,7 +256,7 @@ def _strongest_alone(signal: Tensor) -> Tensor:
 
 def _project_fault(answer: Tensor, features: list[dict], images: Tensor, layer: int, channel: int) -> str:
     """The known mistake that explains `answer`, or nothing."""
-    mistakes = {
+    mistakes: dict[str, dict[str, Callable[..., Tensor]]] = {
         "the signal is not rectified on the way back": {"rectify": lambda signal: signal},
         "it is rectified after filtering; rectify comes before": {
             "rectify": lambda signal: signal,

@@ -17,5 +17,9 @@ def given_network() -> nn.Sequential:
 
 def given_convs() -> list[dict]:
     """Its two convolutions, in the form of `remote.decode`."""
-    layers = [layer for layer in given_network().features if isinstance(layer, nn.Conv2d)]
-    return [{"@conv": one.weight.data, "bias": one.bias.data, "padding": one.padding[0]} for one in layers]
+    layers = [layer for layer in given_network().get_submodule("features").children() if isinstance(layer, nn.Conv2d)]
+    states = [layer.state_dict() for layer in layers]
+    return [
+        {"@conv": state["weight"], "bias": state["bias"], "padding": layer.padding[0]}
+        for layer, state in zip(layers, states, strict=True)
+    ]

@@ -56,8 +56,8 @@ class Judge(StudentKernel):
         return nb, resources
 
     def _verdict(self, index: int, cell: NotebookNode, random: torch.Generator) -> list[NotebookNode]:
-        name, points = grade_id(cell), float(cell.metadata.nbgrader["points"])
-        written = {grade_id(other): other.source for other in self.nb.cells if grade_id(other)}
+        name, points = str(grade_id(cell)), float(cell.metadata.nbgrader["points"])
+        written = {known: other.source for other in self.nb.cells if (known := grade_id(other))}
         student = Student(
             lambda function, *given, **settings: self.ask(index, function, *given, **settings), random, written
         )

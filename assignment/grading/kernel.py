@@ -81,12 +81,19 @@ class StudentKernel(NbGraderPreprocessor):
         """Whether nothing more of the submission is run."""
         return self._restarts > _RESTARTS or self._left() <= 0
 
+    @property
+    def _running(self) -> Runner:
+        """The kernel, which there is until `ended`."""
+        if self._runner is None:
+            raise RuntimeError("no kernel is running")
+        return self._runner
+
     def run(self, index: int) -> None:
         """Execute cell `index` of the notebook; its outputs are stored in it."""
         cell = self.nb.cells[index]
         outputs, limit = self._outputs(), self._time(self.timeout)
         try:
-            reply, late = self._runner.execute(cell.source, limit, outputs, store_history=True)
+            reply, late = self._running.execute(cell.source, limit, outputs, store_history=True)
         except KernelLost as lost:
             self._note(f"{lost} in the cell {_beginning(cell)}; a new one runs the others.")
             cell.outputs = [new_output("error", ename="KernelLost", evalue=str(lost), traceback=[str(lost)])]
@@ -154,7 +161,7 @@ class StudentKernel(NbGraderPreprocessor):
         """Run a file of ours in the kernel, beside cell `index`; whether it was interrupted, after `limit` seconds."""
         outputs, path = self._outputs(), str(Path(self._ours.name) / file)
         code = f"__import__('runpy').run_path({path!r}){call}"
-        _, late = self._runner.execute(code, limit, outputs)
+        _, late = self._running.execute(code, limit, outputs)
         self._note_outputs(outputs, self.nb.cells[index])
         return late
 
@@ -191,7 +198,7 @@ class StudentKernel(NbGraderPreprocessor):
 
     def _replace(self, before: int) -> None:
         """A new kernel, in which the student's cells before `before` have run."""
-        self._runner.stop()
+        self._running.stop()
         self._runner = None
         self._restarts += 1
         if self._restarts > _RESTARTS:
@@ -203,7 +210,7 @@ class StudentKernel(NbGraderPreprocessor):
         for index, cell in enumerate(self.nb.cells[:before]):
             if is_run(cell) and index not in self._blamed:
                 try:
-                    self._runner.execute(cell.source, self._time(self.timeout), self._outputs(), store_history=True)
+                    self._running.execute(cell.source, self._time(self.timeout), self._outputs(), store_history=True)
                 except KernelLost:
                     self._blamed.add(index)
                     self._replace(before)

@@ -124,13 +124,8 @@ def look_inside(student: Student) -> Marks:
         maps = F.max_pool2d(rectified, 2)
         for what, wanted in (("filters", weight), ("pooled", maps)):
             name = f"{what}{layer}"
-            answer = inside.get(name)
-            found = isinstance(answer, Tensor)
-            right = found and same(answer.double(), wanted)
-            fault = _missing(answer) if not found else f"{sizes(answer)} is there; {sizes(wanted)} is wanted"
-            if found and answer.shape == wanted.shape:
-                fault = "the shape is right, the values are not"
-            marks.give(worth[name], right, name, fault)
+            fault = _tensor_fault(inside.get(name), wanted)
+            marks.give(worth[name], not fault, name, fault)
         name = f"switches{layer}"
         fault = _switch_fault(inside.get(name), rectified)
         marks.give(worth[name], not fault, name, fault)
@@ -142,6 +137,16 @@ INSIDE = {"filters": 1, "pooled": 2, "switches": 2}
 
 def _missing(answer: object) -> str:
     return "it is missing" if answer is None else f"it is {kind(answer)}; a tensor is wanted"
+
+
+def _tensor_fault(answer: object, wanted: Tensor) -> str:
+    if not isinstance(answer, Tensor):
+        return _missing(answer)
+    if same(answer.double(), wanted):
+        return ""
+    if answer.shape == wanted.shape:
+        return "the shape is right, the values are not"
+    return f"{sizes(answer)} is there; {sizes(wanted)} is wanted"
 
 
 def _switch_fault(answer: object, maps: Tensor) -> str:

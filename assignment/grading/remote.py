@@ -6,6 +6,7 @@ Nothing that is decided here counts. Whoever tampers with it changes their own a
 import traceback
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from torch.nn.parameter import is_lazy
 
 # What is kept in the kernel from one call to the next, under this name in the student's namespace.
 KEPT = "_kept_for_the_judge"
+
+_Thing = TypeVar("_Thing")
 
 
 class Missing(Exception):
@@ -82,27 +85,28 @@ def decode(argument: object, kept: Mapping[str, object]) -> object:
     match argument:
         case {"@kept": name}:
             return _value(name, kept)
-        case {"@conv": weight, "bias": bias, "padding": padding}:
-            return conv(weight, bias, padding)
+        case Mapping() if "@conv" in argument:
+            return conv(argument)
         case {"@features": convs}:
             return features(convs)
     return argument
 
 
-def conv(weight: Tensor, bias: Tensor, padding: int) -> nn.Conv2d:
-    """A convolution with `weight` `(out, in, k, k)`, `bias` `(out,)` and stride 1."""
-    layer = nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[-1], padding=padding)
-    layer.load_state_dict({"weight": weight, "bias": bias})
+def conv(parts: Mapping) -> nn.Conv2d:
+    """A convolution with the weight `(out, in, k, k)`, the bias `(out,)` and the padding of `parts`, and stride 1."""
+    weight = parts["@conv"]
+    layer = nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[-1], padding=parts["padding"])
+    layer.load_state_dict({"weight": weight, "bias": parts["bias"]})
     return layer.requires_grad_(False)
 
 
 def features(convs: list[dict]) -> nn.Sequential:
     """Convolution, ReLU, 2×2 max pooling, once for each of `convs`, in eval mode."""
-    layers = [layer for one in convs for layer in (decode(one, {}), nn.ReLU(), nn.MaxPool2d(2))]
+    layers = [layer for one in convs for layer in (conv(one), nn.ReLU(), nn.MaxPool2d(2))]
     return nn.Sequential(*layers).eval()
 
 
-def _value(name: str, namespace: Mapping[str, object]) -> object:
+def _value(name: str, namespace: Mapping[str, _Thing]) -> _Thing:
     if name not in namespace:
         raise Missing(f"there is no {name} in the notebook")
     return namespace[name]
@@ -150,7 +154,7 @@ def _linear_classifier() -> nn.Module:
 
 
 # What the judge may ask for beside the student's own functions.
-SERVICES: Mapping[str, Callable] = {
+SERVICES: dict[str, Callable] = {
     "@read": lambda thing: thing,
     "@parameters": _parameters,
     "@set parameters": _set_parameters,
@@ -179,7 +183,7 @@ def _stand_in_rectify(signal: Tensor) -> Tensor:
 
 
 def _stand_in_filter_back(signal: Tensor, conv: nn.Conv2d) -> Tensor:
-    grow = conv.kernel_size[0] - 1 - 2 * conv.padding[0]
+    grow = conv.kernel_size[0] - 1 - 2 * int(conv.padding[0])
     mixed = torch.einsum("nohw,oi->nihw", signal, conv.weight.detach().mean(dim=(2, 3)))
     return F.pad(mixed, (grow, 0, grow, 0)) - 0.2
 

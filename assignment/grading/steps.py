@@ -6,7 +6,7 @@ import nbgrader
 from nbformat.notebooknode import NotebookNode
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.preprocessors import Execute, NbGraderPreprocessor
-from traitlets.config import Config
+from traitlets.config import Config, Configurable
 
 from grading.judge import Judge
 from grading.restore import JUDGED, RestoreCells
@@ -69,11 +69,12 @@ def with_judge(steps: Sequence[type]) -> list[type]:
     return [Judge if step is Execute else step for step in steps]
 
 
-def _usual(converter: type, name: str) -> list[type]:
-    traits = converter.class_traits()
-    if name not in traits:
+def _usual(converter: type[Configurable], name: str) -> list[type]:
+    trait = converter.class_traits().get(name)
+    steps = None if trait is None else trait.default()
+    if steps is None:
         raise Refusal(
             f"nbgrader {nbgrader.__version__} has no {converter.__name__}.{name}, in which the judge would be put; "
             "install the version that pyproject.toml names"
         )
-    return list(traits[name].default())
+    return list(steps)
