@@ -2,6 +2,7 @@
 
 import copy
 import threading
+import warnings
 from collections import namedtuple
 
 import pytest
@@ -27,7 +28,8 @@ def images():
 
 
 def scripted(module):
-    with pytest.warns(FutureWarning, match="torch.jit.script. is deprecated"):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`torch.jit.*is deprecated", category=FutureWarning)
         return torch.jit.script(module)
 
 

@@ -1,5 +1,7 @@
 """Traces of a network that has changed since are noticed; and what can't be recorded is said before it is run."""
 
+import warnings
+
 import pytest
 import torch
 from networks import conv, ready, written
@@ -150,7 +152,8 @@ def part_in_train_mode():
 
 
 def torchscript(make):
-    with pytest.warns(FutureWarning, match="is deprecated"):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`torch.jit.*is deprecated", category=FutureWarning)
         model = make(network())
     return DeconvNet(model)
 

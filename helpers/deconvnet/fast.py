@@ -18,7 +18,7 @@ from helpers.deconvnet import ways_back
 from helpers.deconvnet.ways_back import Signals, Up, padding_of, pair
 
 # A processor makes that many channels at once, and needs as long for a single one.
-_LANES = 16
+_SIMD_WIDTH = 16
 # Of more channels than this, blocks of pixels bring no gain.
 FEW = 4
 
@@ -140,7 +140,7 @@ def to_few_channels(signal: Tensor, weight: Tensor, padding: tuple[int, int]) ->
     Returns:
         `(N, C, H, W)`.
     """
-    side = isqrt(_LANES // weight.shape[1])
+    side = isqrt(_SIMD_WIDTH // weight.shape[1])
     height, width = (signal.shape[2 + i] + weight.shape[2 + i] - 1 - 2 * padding[i] for i in (0, 1))
     reach = side - 1
     larger = F.pad(weight, (reach, reach, reach, reach))

@@ -209,9 +209,11 @@ def _undo(
     images: slice = slice(None),
 ) -> None:
     """Replace the signals at the outputs of `note` by those at its inputs, which add to what is there already."""
-    value = note.outputs[0]
+    # What was written stands before the results; a function that has both, such as a normalisation with statistics to
+    # keep, gives its signal by its result.
+    value = note.outputs[len(note.written) if len(note.outputs) > len(note.written) else 0]
     signal: Any = signals.pop(value, None)
-    if len(note.outputs) > 1 and note.switches is None:
+    if len(note.outputs) > 1 and note.switches is None and not note.written:
         signal = _complete([signal, *(signals.pop(other, None) for other in note.outputs[1:])], note)
     if signal is None:
         return
