@@ -190,9 +190,8 @@ class DeconvNet:
             raise ValueError("the trace was recorded with another network; record the images with this one")
         trace.check()
         way = trace.way(trace.value(layer))
-        for note in reversed(way):
-            if why := refuse.reason(note, trace.images.shape[0]):
-                raise ValueError(f"layer {layer!r} can't be projected: {refuse.where(note)} has no way back: {why}")
+        if why := refuse.why_not(way, trace.images.shape[0]):
+            raise ValueError(f"layer {layer!r} can't be projected: {why}")
         return way
 
 

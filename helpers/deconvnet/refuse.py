@@ -1,5 +1,7 @@
 """What has no way back, and how it is said."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from helpers.deconvnet.apart import keeps_images_apart
@@ -33,9 +35,9 @@ _SAID = {
         _NORMALISES: "group_norm instance_norm layer_norm rms_norm normalize",
         _CHOOSES: "min amax amin topk sort argmax argmin median kthvalue minimum fmax fmin max_pool1d max_pool3d "
         "adaptive_max_pool1d adaptive_max_pool3d",
-        _MULTIPLIES: "reciprocal __rdiv__ __rtruediv__ rdiv scaled_dot_product_attention multi_head_attention_forward",
+        _MULTIPLIES: "reciprocal rdiv scaled_dot_product_attention multi_head_attention_forward",
         _FLAT: "sign floor ceil round trunc heaviside",
-        "the network cuts its signal here": "detach data",
+        "the network cuts its signal here": "detach",
         "F.dropout(x) without training=self.training acts in eval mode": "dropout dropout1d dropout2d dropout3d "
         "alpha_dropout feature_dropout feature_alpha_dropout",
     }.items()
@@ -61,10 +63,9 @@ def _found_reason(note: Note, images: int) -> str | None:
         return _UNKNOWN
     if note.name is None:
         return _SAID.get(note.called, f"it is not known to be a ReLU, or linear: {_BELOW}")
-    if any([one._version != version for one, version in zip(note.tensors, note.versions, strict=True)]):
-        changed = [i for i, one in enumerate(note.tensors) if one._version != note.versions[i]]
-        if any(not note.carry[i] and i not in note.written for i in changed):
-            return _CHANGED
+    changed = [i for i, one in enumerate(note.tensors) if one._version != note.versions[i]]
+    if any(not note.carry[i] and i not in note.written for i in changed):
+        return _CHANGED
     carrying = note.carry.count(True)
     # The places of a max pooling are given to an unpooling as its switches are: they carry nothing.
     if carrying < len(note.inputs) - note.inputs.count(None) and "unpool" not in note.called:
@@ -120,6 +121,14 @@ def _is_zero(number: object) -> bool:
 
 def _is_positive(number: object) -> bool:
     return number is None or isinstance(number, (int, float)) and number > 0
+
+
+def why_not(way: Sequence[Note], images: int) -> str | None:
+    """Why no signal can go back on `way`, whose notes stand last first; None if one can. For so many images."""
+    for note in reversed(way):
+        if why := reason(note, images):
+            return f"{where(note)} has no way back: {why}"
+    return None
 
 
 def where(note: Note) -> str:

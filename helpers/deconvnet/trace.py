@@ -80,10 +80,7 @@ class Trace:
         Raises:
             ValueError: there is no such layer.
         """
-        for note in reversed(self.way(self.value(layer))):
-            if why := refuse.reason(note, self.images.shape[0]):
-                return f"{refuse.where(note)} has no way back: {why}"
-        return None
+        return refuse.why_not(self.way(self.value(layer)), self.images.shape[0])
 
     def __str__(self) -> str:
         """A line for each layer, in order: its name, the shape of its output, and why it can't be projected if so."""
