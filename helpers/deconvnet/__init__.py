@@ -1,7 +1,8 @@
 """The deconvnet of Zeiler & Fergus (2013): feature maps back in pixels, for any network."""
 
+from helpers.deconvnet.fields import ReceptiveField, receptive_field
 from helpers.deconvnet.net import DeconvNet, Trace
 from helpers.deconvnet.steps import filter_back, unpool
 from helpers.deconvnet.ways_back import RULES, rectify
 
-__all__ = ["RULES", "DeconvNet", "Trace", "filter_back", "rectify", "unpool"]
+__all__ = ["RULES", "DeconvNet", "ReceptiveField", "Trace", "filter_back", "receptive_field", "rectify", "unpool"]
