@@ -108,12 +108,13 @@ def maps_of_any(
     images: Tensor,
     rule: str | None,
     channels: Sequence[int] | None = None,
-    select: str = "map",
+    select: str | Tensor = "map",
     run: int = 0,
 ) -> Tensor:
     """Feature maps of the module at the path `layer`, each alone, back in pixels `(N, K, C, H, W)`.
 
     Args:
+        select: `"map"`, `"peak"`, or a mask `(h, w)` or `(N, h, w)`.
         rule: None for autograd without any mode.
         run: which of the module's runs to take the output of.
     """
@@ -139,11 +140,16 @@ def maps_of_any(
     return torch.stack([back(one)[0] for one in _alone(outputs[run].detach(), channels, select)], dim=1)
 
 
-def _alone(output: Tensor, channels: Sequence[int] | None, select: str) -> list[Tensor]:
+def _alone(output: Tensor, channels: Sequence[int] | None, select: str | Tensor) -> list[Tensor]:
     maps = []
     for k in range(output.shape[1]) if channels is None else channels:
+        kept: Any = 1
+        if isinstance(select, Tensor):
+            kept = select
+        elif select == "peak":
+            kept = peak_mask(output[:, k])
         maps.append(torch.zeros_like(output))
-        maps[-1][:, k] = output[:, k] * (peak_mask(output[:, k]) if select == "peak" else 1)
+        maps[-1][:, k] = output[:, k] * kept
     return maps
 
 

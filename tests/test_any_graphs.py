@@ -22,7 +22,10 @@ sizes_of_portions = st.sampled_from([1, 2**11, net_module.CHUNK])
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(
-    drawn=graphs(), rule=st.sampled_from(list(RULES)), select=st.sampled_from(["map", "peak"]), chunk=sizes_of_portions
+    drawn=graphs(),
+    rule=st.sampled_from(list(RULES)),
+    select=st.sampled_from(["map", "peak", "mask"]),
+    chunk=sizes_of_portions,
 )
 def test_any_graph_equals_autograd(drawn, rule, select, chunk):
     model, images = drawn
@@ -30,6 +33,9 @@ def test_any_graph_equals_autograd(drawn, rule, select, chunk):
     trace = net.record(images)
     for path, output in outputs_of(model, images).items():
         assert trace.activations[path].equal(output), path
+    if select == "mask":
+        top = trace.activations["top"]
+        select = torch.rand(len(top), *top.shape[2:], generator=torch.Generator().manual_seed(0)) > 0.5
     reference = maps_of_any(model, "top", images, rule, select=select)
     with mock.patch.object(net_module, "CHUNK", chunk):
         assert relative_difference(net.project(trace, "top", select=select), reference) < 1e-10

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from helpers.checks import as_integers, check_count, check_images, check_integer, check_layout
-from helpers.deconvnet import fast, ready, refuse
+from helpers.deconvnet import fast, places, ready, refuse
 from helpers.deconvnet.apart import may_be_split
 from helpers.deconvnet.arguments import tensors_in
 from helpers.deconvnet.parts import parts_of
@@ -110,7 +110,9 @@ class DeconvNet:
                 yield part, self.record(images[part])
                 bar.update(part.stop - part.start)
 
-    def project(self, trace: Trace, layer: str, channels: Sequence[int] | None = None, select: str = "map") -> Tensor:
+    def project(
+        self, trace: Trace, layer: str, channels: Sequence[int] | None = None, select: str | Tensor = "map"
+    ) -> Tensor:
         """Each chosen feature map of `layer`, alone, back in pixels.
 
         All other maps of that layer are set to zero, once, at the top; on the way down nothing is.
@@ -119,25 +121,31 @@ class DeconvNet:
             trace: what `record` returned for the images.
             layer: the name of the layer whose output is projected.
             channels: the numbers of the feature maps, K of them, also as an array or a tensor; None for all.
-            select: `"map"` projects the whole map, `"peak"` only its strongest activation, as in the paper's figure 2.
+            select: `"map"` projects the whole map, `"peak"` only its strongest activation, as in the paper's figure 2
+                (the first of several that are equal). A mask of bool, `(h, w)` or `(N, h, w)`, projects the map's
+                places where it is True.
 
         Returns:
             `(N, K, C, H, W)`, signed and not rescaled: positive where the filters ask for ink, negative for paper.
 
         Raises:
-            TypeError: `trace` is no Trace, `layer` is no name, or `channels` no sequence of integers.
+            TypeError: `trace` is no Trace, `layer` is no name, `channels` no sequence of integers, or `select` neither
+                a text nor a tensor of bool.
             ValueError: the trace is of another model or was recorded before its weights changed; the layer, a channel
-                or `select` does not exist; or a function between the layer and the pixels has no way back.
+                or `select` does not exist; a mask has another shape than the layer, or is on another device; or a
+                function between the layer and the pixels has no way back.
         """
         way = self._way(trace, layer)
         activation = _maps_of(trace, layer)
         wanted = _numbers(activation, channels)
-        maps = _chosen(activation, wanted, select)
-        pixels = maps.new_zeros(*maps.shape[:2], *trace.images.shape[1:])
+        selection = places.checked(select, activation)
+        count = activation.shape[1] if isinstance(wanted, slice) else len(wanted)
+        pixels = activation.new_zeros(activation.shape[0], count, *trace.images.shape[1:])
         with torch.no_grad():
-            for images, chosen in _portions(trace, way, maps):
+            for images, chosen in _portions(trace, way, count):
                 numbers = chosen if isinstance(wanted, slice) else wanted[chosen]
-                top = fast.Lone(maps[images, chosen].transpose(0, 1).unsqueeze(2), numbers, activation.shape[1])
+                maps = places.selected(activation[images, numbers], selection, images)
+                top = fast.Lone(maps.transpose(0, 1).unsqueeze(2), numbers, activation.shape[1])
                 signals: Signals = {trace.value(layer): top}
                 for note in way:
                     _undo(signals, note, trace, RULES[self.rule], fast.WAYS_BACK, images)
@@ -146,7 +154,7 @@ class DeconvNet:
         return pixels
 
     def walk(
-        self, trace: Trace, layer: str, channels: Sequence[int] | None = None, select: str = "map"
+        self, trace: Trace, layer: str, channels: Sequence[int] | None = None, select: str | Tensor = "map"
     ) -> Iterator[tuple[str, Tensor]]:
         """The way of `project`, one function at a time, and nothing but the mathematics of `ways_back`.
 
@@ -161,7 +169,8 @@ class DeconvNet:
         way = self._way(trace, layer)
         activation = _maps_of(trace, layer)
         wanted = _numbers(activation, channels)
-        top = fast.Lone(_chosen(activation, wanted, select).transpose(0, 1).unsqueeze(2), wanted, activation.shape[1])
+        maps = places.selected(activation[:, wanted], places.checked(select, activation))
+        top = fast.Lone(maps.transpose(0, 1).unsqueeze(2), wanted, activation.shape[1])
         return self._walk(fast.whole(top), way, trace, layer)
 
     def _walk(self, top: Tensor, way: list[Note], trace: Trace, layer: str) -> Iterator[tuple[str, Tensor]]:
@@ -249,9 +258,9 @@ def _of(trace: Trace, recorded: Tensor, images: slice) -> Tensor:
     return recorded[images.start * rows : images.stop * rows]
 
 
-def _portions(trace: Trace, way: list[Note], maps: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Slices of so many images and maps that together cover all, each small enough for its signals to fit the cache."""
-    count, channels = maps.shape[:2]
+def _portions(trace: Trace, way: list[Note], channels: int) -> Iterator[tuple[slice, slice]]:
+    """Slices of the images and of so many maps, which together cover all, and whose signals fit the cache."""
+    count = trace.images.shape[0]
     passed = [value.tensor.nbytes for note in way for value in note.outputs if value.tensor is not None]
     largest = max([trace.images.nbytes, *passed]) // count
     at_a_time = max(1, CHUNK // largest)
@@ -294,15 +303,3 @@ def _numbers(activation: Tensor, channels: Sequence[int] | None) -> slice | Tens
         if not 0 <= channel < count:
             raise ValueError(f"channel {channel} does not exist; this layer has the feature maps 0 to {count - 1}")
     return torch.tensor(numbers, dtype=torch.int64, device=activation.device)
-
-
-def _chosen(activation: Tensor, channels: slice | Tensor, select: str) -> Tensor:
-    """These K channels of `activation` `(N, C, h, w)`, whole or only their peaks: `(N, K, h, w)`."""
-    maps = activation[:, channels]
-    if select == "map":
-        return maps
-    if select != "peak":
-        raise ValueError(f"select is {select!r}; it must be 'map' or 'peak'")
-    flat = maps.flatten(2) if maps.dim() > 2 else maps.unsqueeze(2)
-    peak = flat.argmax(dim=-1, keepdim=True)
-    return torch.zeros_like(flat).scatter(-1, peak, flat.gather(-1, peak)).view_as(maps)

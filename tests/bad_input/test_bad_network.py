@@ -81,6 +81,11 @@ def project_the_trace_of_another_network():
     other.project(one.record(torch.rand(1, 1, 8, 8)), "0")
 
 
+def project_a_mask_of_scores():
+    net = DeconvNet(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).eval())
+    net.project(net.record(torch.rand(1, 1, 8, 8)), "1", select=torch.ones(1, dtype=torch.bool))
+
+
 NAN, PLUS, MINUS = (torch.zeros(1, 1, 8, 8).index_fill(2, torch.tensor(3), float(v)) for v in ("nan", "inf", "-inf"))
 
 
@@ -263,7 +268,45 @@ CASES = {
         TypeError,
         "trace is a Tensor; a DeconvNet needs what record returned",
     ),
-    "unknown selection": (project("1", select="max"), ValueError, "select is 'max'; it must be 'map' or 'peak'"),
+    "unknown selection": (
+        project("1", select="max"),
+        ValueError,
+        "select is 'max'; it must be 'map', 'peak' or a mask",
+    ),
+    "a mask of numbers": (
+        project("1", select=torch.ones(6, 6)),
+        TypeError,
+        "^select is torch.float32; it must be 'map', 'peak', or a mask: a tensor of bool, such as mask > 0$",
+    ),
+    "a mask of bytes": (project("1", select=torch.ones(6, 6, dtype=torch.uint8)), TypeError, "select is torch.uint8;"),
+    "a mask as an array": (project("1", select=np.ones((6, 6), dtype=bool)), TypeError, "select is ndarray; it must"),
+    "no selection": (project("1", select=None), TypeError, "select is NoneType; it must be"),
+    "a mask of the pixels": (
+        project("1", select=torch.ones(8, 8, dtype=torch.bool)),
+        ValueError,
+        r"^select has the shape \(8, 8\); this layer needs a mask of \(6, 6\), its places, or \(1, 6, 6\), those of "
+        "each image$",
+    ),
+    "a mask of the maps": (
+        project("1", select=torch.ones(1, 2, 6, 6, dtype=torch.bool)),
+        ValueError,
+        r"select has the shape \(1, 2, 6, 6\)",
+    ),
+    "masks of more images": (
+        project("1", select=torch.ones(2, 6, 6, dtype=torch.bool)),
+        ValueError,
+        r"select has the shape \(2, 6, 6\)",
+    ),
+    "a mask elsewhere": (
+        project("1", select=torch.ones(6, 6, dtype=torch.bool, device="meta")),
+        ValueError,
+        "^select is on meta, the layer on cpu; move the mask there$",
+    ),
+    "a mask of one number": (
+        project_a_mask_of_scores,
+        ValueError,
+        "^select is a mask, but this layer has one number a channel, and no places to choose from$",
+    ),
 }
 
 
