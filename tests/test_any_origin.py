@@ -114,12 +114,13 @@ REFUSED = {
     "a sum from the first image on": (lambda self, y: y.cumsum(0), MIXES),
     "channels as images": (lambda self, y: y.transpose(0, 1)[:4].repeat(1, 2, 1, 1), MIXES),
     "images as channels": (lambda self, y: self.images(y.mean(1)).expand(4, 8, 8, 8), MIXES),
+    "images as channels of a plane": (lambda self, y: self.rows(y.mean(1)).unsqueeze(1).repeat(1, 8, 1, 1), MIXES),
     "images along a plane": (lambda self, y: y.permute(1, 2, 0, 3).reshape(8, 8, 8, 4)[:4], MIXES),
 }
 
 
 def model_with(between):
-    parts = {"script": scripted(nn.Sequential(nn.ReLU(), conv(8))), "images": conv(4)}
+    parts = {"script": scripted(nn.Sequential(nn.ReLU(), conv(8))), "images": conv(4), "rows": conv(4, 4)}
     parts["norm"] = nn.BatchNorm2d(8, track_running_stats=False)
     return written(lambda self, x: self.last(between(self, self.a(x))), **parts)
 

@@ -11,7 +11,6 @@ from helpers.deconvnet.tape import Note
 
 # Each row of their first dimension goes its own way,
 _BY_ROW = {
-    "conv2d",
     "max_pool2d",
     "adaptive_max_pool2d",
     "fractional_max_pool2d",
@@ -32,11 +31,17 @@ def keeps_images_apart(note: Note, images: int) -> bool:
         return False
     if note.name in _BY_NUMBER or note.name in _IN_ORDER:
         return True
-    if note.name in _BY_ROW or note.name == "linear" and note.tensors[0].dim() > 1:
+    if _goes_by_row(note):
         return len(note.tensors[0]) % images == 0
     if note.name in ("add", "sub") and all(tensor.shape == shapes[0] for tensor in note.tensors):
         return True
     return _found_apart(note, images)
+
+
+def _goes_by_row(note: Note) -> bool:
+    dim = note.tensors[0].dim()
+    # Of three dimensions, the first is that of the channels.
+    return note.name in _BY_ROW or note.name == "conv2d" and dim == 4 or note.name == "linear" and dim > 1
 
 
 def _found_apart(note: Note, images: int) -> bool:
@@ -69,8 +74,8 @@ def may_be_split(note: Note, images: int) -> bool:
     if note.name == "conv2d" and "same" in (*note.args[4:5], note.kwargs.get("padding")):
         return False
     return all(rows) and (
-        note.name in _BY_ROW | _BY_NUMBER | _IN_ORDER
-        or note.name == "linear"
+        _goes_by_row(note)
+        or note.name in _BY_NUMBER | _IN_ORDER
         or note.name in ("add", "sub", "cat")
         and None not in note.inputs
     )
