@@ -1,4 +1,4 @@
-"""LeNet-5, and the weights that ship with this project."""
+"""LeNet-5, and the weights of six of them that ship with this project."""
 
 import io
 from collections import OrderedDict
@@ -11,7 +11,8 @@ from helpers.files import output_folder, write_atomically
 from helpers.state_dicts import check_weights, load_weights
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
-_SHIPPED = "lenet5"
+SHIPPED = ("lenet5", *(f"lenet5_seed{seed}" for seed in range(1, 6)))
+"""The names of the weights that ship with the project: one network, and five trained alike from other seeds."""
 
 
 class LeNet5(nn.Module):
@@ -61,12 +62,12 @@ class LeNet5(nn.Module):
         return self.classifier(self.features(images))
 
 
-def load_lenet5(name: str = _SHIPPED, folder: Path | str | None = None) -> LeNet5:
+def load_lenet5(name: str = SHIPPED[0], folder: Path | str | None = None) -> LeNet5:
     """A trained LeNet-5 in eval mode, on the CPU.
 
     Args:
-        name: `"lenet5"` for the weights that ship with the project, `"my_lenet5"` for those that notebook 01 saves;
-            with `.pt` at its end or without.
+        name: one of `SHIPPED`, `"lenet5"` to `"lenet5_seed5"`, for weights that ship with the project, `"my_lenet5"`
+            for those that notebook 01 saves; with `.pt` at its end or without.
         folder: where the file lies, if not in `helpers/weights`. `~` is your home.
 
     Raises:
@@ -90,7 +91,7 @@ def save_lenet5(model: LeNet5, name: str = "my_lenet5", folder: Path | str | Non
 
     Raises:
         TypeError: `model` is no LeNet5, so that `load_lenet5` could not read its weights.
-        ValueError: `name` is empty, or that of the shipped weights, which are never written over; or the weights are
+        ValueError: `name` is empty, or one of `SHIPPED`, which are never written over; or the weights are
             NaN or infinite, or their shapes are not those of a LeNet-5.
         OSError: the folder does not exist or can't be written.
     """
@@ -100,8 +101,8 @@ def save_lenet5(model: LeNet5, name: str = "my_lenet5", folder: Path | str | Non
         raise TypeError(f"model is a {type(model).__name__}; save_lenet5 needs a LeNet5{hint}")
     path = _path(name, folder)
     # Some file systems take capitals and small letters for the same.
-    if path.name.casefold() == f"{_SHIPPED}.pt":
-        raise ValueError(f"{name!r} is the name of the shipped weights; choose another, such as 'my_lenet5'")
+    if path.stem.casefold() in SHIPPED:
+        raise ValueError(f"{name!r} is the name of shipped weights; choose another, such as 'my_lenet5'")
     state = model.state_dict()
     with torch.device("meta"):  # shapes without numbers, so that none is drawn at random
         check_weights(state, LeNet5(), "model")
@@ -119,5 +120,5 @@ def _path(name: str, folder: Path | str | None) -> Path:
     if path.suffix != ".pt":
         path = path.with_name(f"{path.name}.pt")
     if folder is None:
-        folder = WEIGHTS if path == Path(f"{_SHIPPED}.pt") else output_folder(WEIGHTS)
+        folder = WEIGHTS if path.parent == Path() and path.stem in SHIPPED else output_folder(WEIGHTS)
     return Path(folder).expanduser() / path

@@ -1,6 +1,7 @@
 """helpers.lenet5: the architecture, the shipped weights, and files of weights whole, damaged or hostile."""
 
 import io
+import itertools
 import os
 import pickle
 import re
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 from helpers import lenet5
-from helpers.lenet5 import WEIGHTS, LeNet5, load_lenet5, save_lenet5
+from helpers.lenet5 import SHIPPED, WEIGHTS, LeNet5, load_lenet5, save_lenet5
 
 # name: (type, settings)
 FEATURES = {
@@ -78,11 +79,19 @@ def test_outputs_are_log_probabilities(model, images):
     torch.testing.assert_close(scores.exp().sum(1), torch.ones(20, dtype=torch.float64), rtol=1e-12, atol=0)
 
 
-def test_shipped_weights_reach_99_1_percent(model, test_set):
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_weights_reach_99_1_percent(name, test_set):
     images, labels = test_set
+    model = load_lenet5(name)
     with torch.no_grad():
         predicted = torch.cat([model(batch).argmax(1) for batch in images.split(1000)])
     assert (predicted == labels).sum() >= 9910
+
+
+def test_the_six_that_ship_are_six_networks():
+    filters = [load_lenet5(name).features.conv1.weight for name in SHIPPED]
+    assert len(filters) == 6
+    assert all((one - other).abs().max() > 0.1 for one, other in itertools.combinations(filters, 2))
 
 
 def test_a_loaded_model_is_in_eval_mode_and_float32(model):
@@ -188,16 +197,19 @@ def test_saving_again_replaces_the_file(tmp_path):
     assert load_lenet5("my_lenet5", tmp_path).features.conv1.weight.equal(model.features.conv1.weight)
 
 
-@pytest.mark.parametrize("name", ["lenet5", "LeNet5", "lenet5.pt", "./lenet5", "folder/../lenet5"])
+@pytest.mark.parametrize(
+    "name",
+    [*SHIPPED, "LeNet5", "lenet5.pt", "Lenet5_Seed1.pt", "./lenet5", "folder/../lenet5", "folder/../lenet5_seed5"],
+)
 def test_the_shipped_weights_are_never_written_over(name, tmp_path, monkeypatch):
     shutil.copytree(WEIGHTS, tmp_path, dirs_exist_ok=True)
     (tmp_path / "folder").mkdir()
-    before = (tmp_path / "lenet5.pt").read_bytes()
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.pt")}
     # Were the name let through, it should hit a copy.
     monkeypatch.setattr(lenet5, "WEIGHTS", tmp_path)
     with pytest.raises(ValueError, match="choose another"):
         save_lenet5(LeNet5(), name, tmp_path)
-    assert (tmp_path / "lenet5.pt").read_bytes() == before
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.pt")} == before
 
 
 def test_an_interrupted_save_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
@@ -221,7 +233,7 @@ def test_without_a_folder_own_weights_go_where_the_environment_says(tmp_path, mo
     model = LeNet5()
     assert save_lenet5(model, "other") == tmp_path / "elsewhere" / "weights" / "other.pt"
     assert load_lenet5("other").features.conv1.weight.equal(model.features.conv1.weight)
-    assert load_lenet5().state_dict().keys() == model.state_dict().keys()
+    assert all(load_lenet5(name).state_dict().keys() == model.state_dict().keys() for name in SHIPPED)
     monkeypatch.delenv("INSIDE_LENET5_OUTPUT")
     assert save_lenet5(model, "other") == tmp_path / "weights" / "other.pt"
     assert load_lenet5("other").features.conv1.weight.equal(model.features.conv1.weight)
