@@ -6,13 +6,14 @@ The notes of a record are followed from the images up, the rows of the image apa
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from helpers.checks import check_images
 from helpers.deconvnet.net import DeconvNet
+from helpers.deconvnet.sliding import TAPS, Span, padding_before
 from helpers.deconvnet.tape import Note
 from helpers.deconvnet.ways_back import PRODUCTS, SUMS, pair
 
@@ -70,7 +71,7 @@ def receptive_field(model: nn.Module, layer: str, images: Tensor) -> ReceptiveFi
     for dim in (-2, -1):
         side = trace.images.shape[dim]
         numbers = torch.arange(side)
-        seen = {trace.source: _Seen(torch.stack([numbers, numbers + 1], dim=1), dim, _Regular(0, 1, 1))}
+        seen = {trace.source: _Seen(torch.stack([numbers, numbers + 1], dim=1), dim, Span(0, 1, 1))}
         unknown = _Seen(torch.tensor([[0, side]]))
         for note in way:
             below = [None if one is None else seen.get(one, unknown) for one in note.inputs]
@@ -90,14 +91,6 @@ def receptive_field(model: nn.Module, layer: str, images: Tensor) -> ReceptiveFi
     return ReceptiveField(rows, columns, size, stride, offset)
 
 
-class _Regular(NamedTuple):
-    """Index i sees `size` pixels from `offset + i * stride` on."""
-
-    offset: int
-    stride: int
-    size: int
-
-
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """What the numbers of a value see of the image, along one of its axes.
@@ -110,7 +103,7 @@ class _Seen:
 
     windows: Tensor
     dim: int | None = None
-    regular: _Regular | None = None
+    regular: Span | None = None
 
 
 # What is at no place stands before nothing, and behind all.
@@ -119,7 +112,7 @@ _NOWHERE = 2**40
 _TRIAL = 2**28
 
 
-def _holds(regular: _Regular | None, windows: Tensor, side: int) -> bool:
+def _holds(regular: Span | None, windows: Tensor, side: int) -> bool:
     """Whether none of the windows reaches beyond what it should be: padding that mirrors may show what is not near."""
     if regular is None:
         return False
@@ -170,12 +163,11 @@ def _together(below: list[_Seen | None], shape: torch.Size) -> _Seen:
     return _Seen(hull, dim, _joined(ways))
 
 
-def _joined(ways: list[_Regular | None]) -> _Regular | None:
-    regular = [one for one in ways if one is not None]
-    if len(regular) < len(ways) or len({one.stride for one in regular}) > 1:
-        return None
-    offset = min(one.offset for one in regular)
-    return _Regular(offset, regular[0].stride, max(one.offset + one.size for one in regular) - offset)
+def _joined(spans: list[Span | None]) -> Span | None:
+    joined = spans[0]
+    for one in spans[1:]:
+        joined = joined.joined(one) if joined and one else None
+    return joined
 
 
 # Rules
@@ -213,100 +205,56 @@ def _cat(note: Note, below: list[_Seen | None], shape: torch.Size) -> _Seen:
     return _Seen(torch.cat(windows), dim)
 
 
-class _Taps(NamedTuple):
-    """What slides over the plane: its numbers of rows and columns, and how it moves."""
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
-
-
-def _conv2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> _Taps:
-    kernel, dilation = (weight.shape[2], weight.shape[3]), pair(dilation)
-    if isinstance(padding, str):
-        # An odd row more stands at the end.
-        same = padding == "same"
-        padding = tuple(dilation[i] * (kernel[i] - 1) // 2 if same else 0 for i in (0, 1))
-    return _Taps(kernel, pair(stride), pair(padding), dilation)
+def _sliding(note: Note, below: list[_Seen | None], shape: torch.Size) -> _Seen:
+    """Each position sees a window of the plane."""
+    one = below[0]
+    if one is None or one.dim not in (-2, -1) or any(below[1:]):
+        return _everything(below)
+    taps, axis = TAPS[note.name or note.called](*note.args, **note.kwargs), one.dim + 2
+    numbers = torch.arange(taps.kernel[axis]) * taps.dilation[axis] - taps.padding[axis]
+    sources = torch.arange(shape[one.dim])[:, None] * taps.stride[axis] + numbers
+    windows = _hulls(one, sources, (sources >= 0) & (sources < len(one.windows)))
+    return _Seen(windows, one.dim, one.regular and one.regular.through(taps.span(axis)))
 
 
-def _conv_transpose2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: int = 1,
-    dilation: Any = 1,
-) -> _Taps:
-    return _Taps((weight.shape[2], weight.shape[3]), pair(stride), pair(padding), pair(dilation))
+def _conv_transpose2d(note: Note, below: list[_Seen | None], shape: torch.Size) -> _Seen:
+    """Each position of the input reaches a window of the output."""
 
+    def settings(
+        input: Tensor,
+        weight: Tensor,
+        bias: Any = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        dilation: Any = 1,
+    ) -> list[tuple[int, int]]:
+        return [(weight.shape[2], weight.shape[3]), pair(stride), pair(padding), pair(dilation)]
 
-def _max_pool2d(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *args: Any, **kwargs: Any
-) -> _Taps:
-    return _Taps(pair(kernel_size), pair(stride or kernel_size), pair(padding), pair(dilation))
-
-
-def _avg_pool2d(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, *args: Any, **kwargs: Any
-) -> _Taps:
-    return _Taps(pair(kernel_size), pair(stride or kernel_size), pair(padding), (1, 1))
-
-
-def _by_taps(taps_of: Callable[..., _Taps]) -> Callable[[Note, list[_Seen | None], torch.Size], _Seen]:
-    def rule(note: Note, below: list[_Seen | None], shape: torch.Size) -> _Seen:
-        one = below[0]
-        if one is None or one.dim not in (-2, -1) or any(below[1:]):
-            return _everything(below)
-        settings = taps_of(*note.args, **note.kwargs)
-        kernel, stride, padding, dilation = (pair[one.dim + 2] for pair in settings)
-        return _slid(one, shape[one.dim], kernel, stride, padding, dilation, taps_of is _conv_transpose2d)
-
-    return rule
-
-
-def _slid(seen: _Seen, side: int, kernel: int, stride: int, padding: int, dilation: int, transposed: bool) -> _Seen:
-    """What the `side` positions see of a function with these settings."""
-    positions, taps = torch.arange(side)[:, None], torch.arange(kernel) * dilation
+    one = below[0]
+    if one is None or one.dim not in (-2, -1) or any(below[1:]):
+        return _everything(below)
+    kernel, stride, padding, dilation = (both[one.dim + 2] for both in settings(*note.args, **note.kwargs))
+    stretched = torch.arange(shape[one.dim])[:, None] + padding - torch.arange(kernel) * dilation
+    sources = stretched.div(stride, rounding_mode="floor")
+    there = (stretched % stride == 0) & (sources >= 0) & (sources < len(one.windows))
     reach = dilation * (kernel - 1)
-    if transposed:
-        stretched = positions + padding - taps
-        sources, there = stretched.div(stride, rounding_mode="floor"), stretched % stride == 0
-        step = _Regular(padding - reach, 1, reach + 1) if stride == 1 else None
-    else:
-        sources = positions * stride - padding + taps
-        there, step = torch.ones_like(sources, dtype=torch.bool), _Regular(-padding, stride, reach + 1)
-    there &= (sources >= 0) & (sources < len(seen.windows))
+    span = one.regular.through(Span(padding - reach, 1, reach + 1)) if one.regular and stride == 1 else None
+    return _Seen(_hulls(one, sources, there), one.dim, span)
+
+
+def _hulls(seen: _Seen, sources: Tensor, there: Tensor) -> Tensor:
+    """What each position sees through those of its `sources` that are `there`; both are `(positions, sources)`."""
     windows = seen.windows[sources.clamp(0, len(seen.windows) - 1)]
     first = windows[..., 0].masked_fill(~there, _NOWHERE).amin(1)
     last = windows[..., 1].masked_fill(~there, -_NOWHERE).amax(1)
-    return _Seen(torch.stack([first, last], dim=1), seen.dim, _after(seen.regular, step))
-
-
-def _after(regular: _Regular | None, step: _Regular | None) -> _Regular | None:
-    """What is seen through `step`, whose windows are of what sees by `regular`."""
-    if regular is None or step is None:
-        return None
-    offset, stride, size = regular
-    return _Regular(offset + step.offset * stride, step.stride * stride, size + (step.size - 1) * stride)
+    return torch.stack([first, last], dim=1)
 
 
 _RULES: dict[str, Callable[[Note, list[_Seen | None], torch.Size], _Seen]] = {
-    "conv2d": _by_taps(_conv2d),
-    "conv_transpose2d": _by_taps(_conv_transpose2d),
-    "max_pool2d": _by_taps(_max_pool2d),
-    "avg_pool2d": _by_taps(_avg_pool2d),
+    **dict.fromkeys(TAPS, _sliding),
+    "conv_transpose2d": _conv_transpose2d,
     "batch_norm": _batch_norm,
     "linear": _linear,
     **dict.fromkeys("cat concat concatenate".split(), _cat),
@@ -371,7 +319,7 @@ def _tried(note: Note, tensor: int, seen: _Seen, below: list[_Seen | None]) -> l
             outputs = note.run(*plain[:tensor], marked, *plain[tensor + 1 :])
             reached.append([_along_each_dim(one, other) for one, other in zip(outputs, without, strict=True)])
     regular = seen.regular if name in ("pad", "constant_pad_nd") else None
-    shift = _Regular(-_padded(note, seen.dim), 1, 1) if regular else None
+    shift = Span(-padding_before(seen.dim + 2, note.args, note.kwargs), 1, 1) if regular else None
     return [
         _clearest([torch.stack(one) for one in zip(*marks, strict=True)], seen, shift)
         for marks in zip(*reached, strict=True)
@@ -381,10 +329,10 @@ def _tried(note: Note, tensor: int, seen: _Seen, below: list[_Seen | None]) -> l
 def _along_each_dim(output: Tensor, without: Tensor) -> list[Tensor]:
     """For each dimension, at which of its indices a mark has come out; at all where none could be seen."""
     there = output != without if output.is_floating_point() else torch.ones_like(output, dtype=torch.bool)
-    return [there.movedim(dim, 0).flatten(1).any(1) for dim in range(there.dim())]
+    return [there.movedim(dim, 0).flatten(1).any(1).cpu() for dim in range(there.dim())]
 
 
-def _clearest(reached: list[Tensor], seen: _Seen, shift: _Regular | None) -> _Seen:
+def _clearest(reached: list[Tensor], seen: _Seen, shift: Span | None) -> _Seen:
     """By that dimension along which the windows are the smallest; `reached[dim]` is `(n, indices)`."""
     choices = []
     for dim, marks in enumerate(reached):
@@ -400,10 +348,10 @@ def _clearest(reached: list[Tensor], seen: _Seen, shift: _Regular | None) -> _Se
     if size == (all_of_it.windows[0, 1] - all_of_it.windows[0, 0]).clamp(min=0):
         return all_of_it
     step = shift if dim - len(reached) == seen.dim and shift else _step(reached[dim])
-    return _Seen(windows, dim - len(reached), _after(seen.regular, step))
+    return _Seen(windows, dim - len(reached), seen.regular.through(step) if seen.regular and step else None)
 
 
-def _step(marks: Tensor) -> _Regular | None:
+def _step(marks: Tensor) -> Span | None:
     """How windows over `n` indices move from each to the next; `marks` is `(n, windows)`."""
     numbers = torch.arange(len(marks))[:, None]
     first = numbers.where(marks, _NOWHERE).amin(0)
@@ -411,11 +359,4 @@ def _step(marks: Tensor) -> _Regular | None:
     moves = first.diff()
     if not len(moves) or size.ne(size[0]).any() or moves.ne(moves[0]).any() or moves[0] <= 0:
         return None
-    return _Regular(int(first[0]), int(moves[0]), int(size[0]))
-
-
-def _padded(note: Note, dim: int) -> int:
-    """How much a padding adds before the first index."""
-    pad = note.args[1] if len(note.args) > 1 else note.kwargs["pad"]
-    place = 2 * (-dim - 1)
-    return pad[place] if len(pad) > place else 0
+    return Span(int(first[0]), int(moves[0]), int(size[0]))
