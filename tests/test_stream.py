@@ -1,13 +1,16 @@
 """DeconvNet.stream: a dataset in batches, stopped and gone on with."""
 
 import gc
+import math
 import weakref
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from helpers.deconvnet import DeconvNet
+from helpers.deconvnet import net as net_module
 
 
 @pytest.fixture
@@ -83,6 +86,27 @@ def test_a_bar_shows_how_far_it_is(net, images, capsys):
 def test_250_images_are_a_batch_if_nothing_else_is_said(net):
     parts = [part for part, _ in net.stream(torch.zeros(251, 1, 28, 28))]
     assert parts == [slice(0, 250), slice(250, 251)]
+
+
+def test_large_images_are_recorded_a_few_at_a_time(net, images, monkeypatch):
+    """As many as keep what is allowed, and one if that is too much."""
+    one = net.record(images[:1]).nbytes
+    for allowed, size in ((7 * one, 7), (8 * one - 1, 7), (one - 1, 1), (1000 * one, 20)):
+        monkeypatch.setattr(net_module, "KEPT", allowed)
+        traces = [trace.nbytes for _, trace in net.stream(images)]
+        assert len(traces) == math.ceil(20 / size)
+        assert traces[0] == size * one
+    assert [part for part, _ in net.stream(images, 20)] == [slice(0, 20)]
+    monkeypatch.setattr(net_module, "KEPT", 7 * one)
+    assert [part for part, _ in net.stream(images, start=11)] == [slice(11, 18), slice(18, 20)]
+
+
+def test_a_trace_knows_how_much_it_keeps(images):
+    """What is handed on, or written in place, is counted once; the model's own is not."""
+    layers = nn.Conv2d(1, 2, 5), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(288, 3)
+    trace = DeconvNet(nn.Sequential(*layers).eval()).record(images)
+    numbers = {"images": 28 * 28, "conv": 2 * 24 * 24, "relu": 2 * 24 * 24, "pool": 2 * 12 * 12, "linear": 3}
+    assert trace.nbytes == 20 * (4 * sum(numbers.values()) + 8 * numbers["pool"])
 
 
 def test_what_came_before_a_bad_image_is_not_lost(net, images):

@@ -22,6 +22,10 @@ from helpers.deconvnet.ways_back import RULES, WAYS_BACK, Up
 
 # Bytes of the largest signal that `project` works on at a time, so that it stays in the processor's cache.
 CHUNK = 2**24
+# Bytes that the trace of a batch may keep if nobody says how large the batch is to be.
+KEPT = 2**28
+# More images at a time bring no gain.
+BATCH = 250
 
 
 class DeconvNet:
@@ -74,7 +78,7 @@ class DeconvNet:
             ready.check_finite(tape, parts)
             return trace_of(self.model, parts, tape)
 
-    def stream(self, images: Tensor, batch_size: int = 250, start: int = 0) -> Iterator[tuple[slice, Trace]]:
+    def stream(self, images: Tensor, batch_size: int | None = None, start: int = 0) -> Iterator[tuple[slice, Trace]]:
         """`record` a whole dataset, batch after batch, with a progress bar; no trace is kept.
 
             for part, trace in net.stream(images):
@@ -84,7 +88,8 @@ class DeconvNet:
 
         Args:
             images: `(N, C, H, W)`. They may be more than memory holds, in a tensor that is mapped to a file.
-            batch_size: how many images to record at a time; take few where they are large.
+            batch_size: how many images to record at a time. Without it, as many as together keep up to 256 MiB, 250 of
+                them at most and one at least. While one trace is made, your loop still holds the one before.
             start: the first image to record, counted from 0.
 
         Yields:
@@ -96,15 +101,18 @@ class DeconvNet:
                 `record`, when it comes to that batch.
         """
         check_layout(images, "stream")
-        batch_size = check_count("batch_size", batch_size)
+        if batch_size is not None:
+            batch_size = check_count("batch_size", batch_size)
         start = check_integer("start", start)
         if not 0 <= start <= len(images):
             raise ValueError(f"start is {start}; it must be from 0 to {len(images)}, the number of images")
         return self._stream(images, batch_size, start)
 
-    def _stream(self, images: Tensor, batch_size: int, start: int) -> Iterator[tuple[slice, Trace]]:
+    def _stream(self, images: Tensor, batch_size: int | None, start: int) -> Iterator[tuple[slice, Trace]]:
         # On stdout, as notebooks show stderr as an error.
         with tqdm(total=len(images), initial=start, desc="images", unit="image", file=sys.stdout) as bar:
+            if batch_size is None:
+                batch_size = fitting(self.record(images[start : start + 1])) if start < len(images) else BATCH
             for first in range(start, len(images), batch_size):
                 part = slice(first, min(first + batch_size, len(images)))
                 yield part, self.record(images[part])
@@ -115,7 +123,9 @@ class DeconvNet:
     ) -> Tensor:
         """Each chosen feature map of `layer`, alone, back in pixels.
 
-        All other maps of that layer are set to zero, once, at the top; on the way down nothing is.
+        All other maps of that layer are set to zero, once, at the top; on the way down nothing is. Beside the result it
+        needs memory for some signals of 16 MiB each, however many maps and images there are. A signal is larger where
+        one map of one image is, or of all images in a network that does not let them be parted.
 
         Args:
             trace: what `record` returned for the images.
@@ -204,6 +214,11 @@ class DeconvNet:
         return way
 
 
+def fitting(trace: Trace) -> int:
+    """How many images such as the one of this trace can be recorded at a time."""
+    return max(1, min(BATCH, KEPT // trace.nbytes))
+
+
 Signals = dict[Value, "Tensor | fast.Lone"]
 Rule = Callable[[Tensor, Tensor], Tensor]
 
@@ -266,7 +281,10 @@ def _portions(trace: Trace, way: list[Note], channels: int) -> Iterator[tuple[sl
     at_a_time = max(1, CHUNK // largest)
     maps_at_a_time = max(1, min(channels, at_a_time))
     images_at_a_time = max(1, at_a_time // maps_at_a_time)
-    if images_at_a_time >= count or not all(may_be_split(note, count) for note in way):
+    whole = images_at_a_time < count and not all(may_be_split(note, count) for note in way)
+    if whole:
+        maps_at_a_time = max(1, min(channels, at_a_time // count))
+    if whole or images_at_a_time >= count:
         for first in range(0, channels, maps_at_a_time):
             yield slice(None), slice(first, first + maps_at_a_time)
         return

@@ -58,6 +58,18 @@ class Trace:
     notes: list[Note]
     values: Mapping[str, Value]
 
+    @property
+    def nbytes(self) -> int:
+        """How many bytes it keeps, beyond the model's own."""
+        kept = [self.images]
+        for note in self.notes:
+            kept += [*note.tensors, *(value.tensor for value in note.outputs if value.tensor is not None)]
+            if note.switches is not None:
+                kept.append(note.switches)
+        storages = {_storage(one): one.untyped_storage().nbytes() for one in kept}
+        own = {_storage(one) for one in (*self.parts.weights, *self.parts.others)}
+        return sum(count for storage, count in storages.items() if storage not in own)
+
     def value(self, layer: str) -> Value:
         """What the output of `layer` is in the notes.
 
@@ -106,6 +118,10 @@ class Trace:
         """
         if not self.parts.are_there() or state_of(self.parts) != self.state:
             raise ValueError("the network has changed since this trace was recorded; record the images again")
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
 
 
 def trace_of(model: nn.Module, parts: Parts, tape: Tape) -> Trace:
