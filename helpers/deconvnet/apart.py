@@ -1,17 +1,21 @@
 """Whether each image of a batch goes its own way, as if it had been recorded alone.
 
-Each image owns as many of a tensor's numbers as the others, in a row, in the order in which the tensor counts them. So
-it is with the images themselves, and a function keeps it so if an image's part of its output comes from the image's own
-part of its input.
+Mostly each image owns as many of a tensor's numbers as the others, in a row, in the order in which the tensor counts
+them. So it is with the images themselves, and a function keeps it so if an image's part of its output comes from the
+image's own part of its input. Where they stand otherwise, as branches that are stacked before the images, `owners` says
+which image each number came from.
 """
 
 import torch
+from torch import Tensor
 
-from helpers.deconvnet.tape import Note
+from helpers.deconvnet.tape import Note, Value
 
 # Each row of their first dimension goes its own way,
 _BY_ROW = {
+    "max_pool1d",
     "max_pool2d",
+    "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "fractional_max_pool2d",
     "batch_norm",
@@ -25,7 +29,13 @@ _IN_ORDER = {"flatten", "reshape", "unflatten", "view", "squeeze", "unsqueeze", 
 
 
 def keeps_images_apart(note: Note, images: int) -> bool:
-    """Whether `note` does, of a batch of so many images."""
+    """Whether `note` does, of a batch of so many images. Its outputs are given their owners."""
+    in_a_row = all(value.owners is None for value in note.inputs if value)
+    return in_a_row and _keeps_in_a_row(note, images) or _found_apart(note, images)
+
+
+def _keeps_in_a_row(note: Note, images: int) -> bool:
+    """Whether it is known of this function that each image's numbers stay in a row."""
     shapes = [value.tensor.shape for value in note.outputs if value.tensor is not None]
     if any(shape.numel() % images for shape in shapes):
         return False
@@ -33,9 +43,7 @@ def keeps_images_apart(note: Note, images: int) -> bool:
         return True
     if _goes_by_row(note):
         return len(note.tensors[0]) % images == 0
-    if note.name in ("add", "sub") and all(tensor.shape == shapes[0] for tensor in note.tensors):
-        return True
-    return _found_apart(note, images)
+    return note.name in ("add", "sub") and all(tensor.shape == shapes[0] for tensor in note.tensors)
 
 
 def _goes_by_row(note: Note) -> bool:
@@ -45,23 +53,56 @@ def _goes_by_row(note: Note) -> bool:
 
 
 def _found_apart(note: Note, images: int) -> bool:
-    """By trial: NaN in half of the images may not reach the others, for so many halves that each two are parted."""
-    if any(tensor.numel() % images for tensor, carries in zip(note.tensors, note.carry, strict=True) if carries):
-        return False
+    """By trial: NaN in half of the images may not reach what the others reach.
+
+    There are so many halves that each two images are parted, and that each number's image is known by those that reach
+    it.
+    """
+    owned = [
+        _owners(value, tensor, images) if value and carries else None
+        for tensor, value, carries in zip(note.tensors, note.inputs, note.carry, strict=True)
+    ]
+    found: list[Tensor] = []
     for bit in range((images - 1).bit_length()):
-        half = torch.tensor([image >> bit & 1 == 1 for image in range(images)])
-        for there in (half, ~half):
-            tried = []
-            for tensor, carries in zip(note.tensors, note.carry, strict=True):
-                if carries:
-                    tensor = torch.zeros(tensor.shape, dtype=tensor.dtype, device=tensor.device)
-                    tensor.view(images, -1)[there] = torch.nan
-                tried.append(tensor)
-            with torch.no_grad():
-                outputs = [one for one in note.run(*tried) if one.is_floating_point()]
-            if any(one.reshape(images, -1)[~there].isnan().any() for one in outputs):
-                return False
+        reached = [_reached(note, owned, bit, there) for there in (1, 0)]
+        if len(reached[0]) != len(note.outputs) or any(
+            (one & other).any() for one, other in zip(*reached, strict=True)
+        ):
+            return False
+        if not found:
+            found = [torch.where(one | other, 0, -1) for one, other in zip(*reached, strict=True)]
+        found = [one + (reach.long() << bit) for one, reach in zip(found, reached[0], strict=True)]
+    for value, owners in zip(note.outputs, found, strict=True):
+        value.owners = None if _in_a_row(owners, images) else owners
     return True
+
+
+def _owners(value: Value, tensor: Tensor, images: int) -> Tensor:
+    """The number of the image that each number of `tensor` came from; -1 where it came from none."""
+    if value.owners is not None:
+        return value.owners
+    every = torch.arange(images, device=tensor.device)
+    return every.repeat_interleave(tensor.numel() // images).view(tensor.shape)
+
+
+def _reached(note: Note, owned: list[Tensor | None], bit: int, there: int) -> list[Tensor]:
+    """Which numbers of the function's outputs come from images whose number has `there` at this bit."""
+    tried = [
+        tensor
+        if owners is None
+        else torch.zeros_like(tensor).masked_fill_((owners >= 0) & (owners >> bit & 1 == there), torch.nan)
+        for tensor, owners in zip(note.tensors, owned, strict=True)
+    ]
+    with torch.no_grad():
+        return [one.isnan() for one in note.run(*tried)]
+
+
+def _in_a_row(owners: Tensor, images: int) -> bool:
+    """Whether each image owns as many numbers as the others, in a row; those that are no image's count for any."""
+    if owners.numel() % images:
+        return False
+    rows = owners.reshape(images, -1)
+    return bool(((rows == torch.arange(images, device=owners.device).unsqueeze(1)) | (rows < 0)).all())
 
 
 def may_be_split(note: Note, images: int) -> bool:

@@ -208,8 +208,9 @@ class DeconvNet:
         if trace.model is not self.model:
             raise ValueError("the trace was recorded with another network; record the images with this one")
         trace.check()
-        way = trace.way(trace.value(layer))
-        if why := refuse.why_not(way, trace.images.shape[0]):
+        value = trace.value(layer)
+        way = trace.way(value)
+        if why := refuse.why_not(value, way, trace.images.shape[0]):
             raise ValueError(f"layer {layer!r} can't be projected: {why}")
         return way
 

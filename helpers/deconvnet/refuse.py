@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from helpers.deconvnet.apart import keeps_images_apart
-from helpers.deconvnet.tape import Note
+from helpers.deconvnet.tape import Note, Value
 from helpers.deconvnet.ways_back import PRODUCTS
 
 _BELOW = "project a layer below it"
@@ -23,7 +23,9 @@ _READ = (
     "with tensors"
 )
 _CHANGED = "the network has written into a constant of it since: make a copy first"
-_MIXES = "it mixes images: record one image at a time"
+_ALONE = "record one image at a time"
+_MIXES = f"it mixes images: {_ALONE}"
+_ELSEWHERE = f"its images do not stand one after the other in its first dimension: {_ALONE}"
 _SCORES = f"it is no sum: {_BELOW}, which holds the scores of the classes"
 
 _SAID = {
@@ -123,12 +125,15 @@ def _is_positive(number: object) -> bool:
     return number is None or isinstance(number, (int, float)) and number > 0
 
 
-def why_not(way: Sequence[Note], images: int) -> str | None:
-    """Why no signal can go back on `way`, whose notes stand last first; None if one can. For so many images."""
+def why_not(value: Value, way: Sequence[Note], images: int) -> str | None:
+    """Why no signal can go back from `value` on this way, whose notes stand last first; None if one can.
+
+    For so many images.
+    """
     for note in reversed(way):
         if why := reason(note, images):
             return f"{where(note)} has no way back: {why}"
-    return None
+    return None if value.owners is None else _ELSEWHERE
 
 
 def where(note: Note) -> str:

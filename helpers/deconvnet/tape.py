@@ -28,6 +28,8 @@ class Value:
         maker: the number of the note of the function that made it; None for the images, and for what came from nowhere.
         known: whether it is the images, or has come from them in ways that were noted.
         names: of the modules that handed it on, the innermost first; or of the function that made it.
+        owners: which image each of its numbers came from, -1 for none; None if each image owns as many as the others,
+            in a row; once `refuse` has been asked.
     """
 
     tensor: Tensor | None
@@ -35,6 +37,7 @@ class Value:
     maker: int | None
     known: bool = True
     names: list[str] = field(default_factory=list)
+    owners: Tensor | None = None
 
 
 @dataclass(eq=False, slots=True)

@@ -92,7 +92,8 @@ class Trace:
         Raises:
             ValueError: there is no such layer.
         """
-        return refuse.why_not(self.way(self.value(layer)), self.images.shape[0])
+        value = self.value(layer)
+        return refuse.why_not(value, self.way(value), self.images.shape[0])
 
     def __str__(self) -> str:
         """A line for each layer, in order: its name, the shape of its output, and why it can't be projected if so."""
