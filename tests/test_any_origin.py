@@ -194,6 +194,7 @@ FOLLOWED = {
     "a grid of images": lambda self, y: self.images(F.relu(y).view(-1, 4, 8, 8)).reshape(len(y), -1, 8, 8)[:, :8],
     "flipped": lambda self, y: F.relu(y).flip(1, 3).roll((2, 1), (1, 2)).rot90(1, (2, 3)),
     "repeated": lambda self, y: F.relu(y)[:, :2].repeat(1, 4, 1, 1) + y[:, :1].expand(-1, 8, -1, -1),
+    "a single number": lambda self, y: F.relu(y) + torch.stack([one.mean().view(1, 1, 1) for one in y]),
     "stacked": lambda self, y: torch.stack([F.relu(y), y], 1).sum(1) + torch.stack(y.unbind(1), 1),
     "the mean of two branches": lambda self, y: torch.stack([F.relu(y), self.b(y)], 1).mean(1),
     "half of each image": lambda self, y: F.relu(y).view(8, 4, 8, 8)[::2].repeat(1, 2, 1, 1),

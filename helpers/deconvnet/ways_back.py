@@ -230,7 +230,8 @@ def _cat(signal: Tensor, up: Up, tensors: Sequence[Tensor], dim: int = 0, **kwar
 
 
 def _reshaped(signal: Tensor, up: Up, *args: Any, **kwargs: Any) -> Signals:
-    return (signal.reshape(len(signal), -1, *up.tensors[0].shape[1:]),)
+    sides = up.tensors[0].shape
+    return (signal.reshape(len(signal), -1, *sides[1:]) if sides else signal.reshape(-1),)
 
 
 def _as_it_is(signal: Tensor, up: Up, *args: Any, **kwargs: Any) -> Signals:
