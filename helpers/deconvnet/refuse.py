@@ -85,6 +85,8 @@ def _said_of_arguments(note: Note) -> str | None:
             return "it takes its statistics from these images: call model.eval(), and let it track running statistics"
         case "instance_norm" if _given(note, 5, "use_input_stats", True):
             return _NORMALISES
+        case "lerp" if _carries(note, _given(note, 2, "weight", None)):
+            return _MULTIPLIES
         case "div" | "divide" if note.kwargs.get("rounding_mode") is not None:
             return _FLAT
         case "clamp" | "clip" | "clamp_min" | "hardtanh" | "threshold" if not _is_relu(note):
@@ -109,6 +111,11 @@ def _is_relu(note: Note) -> bool:
             return _is_zero(_given(note, 1, "threshold", None)) and _is_zero(_given(note, 2, "value", None))
     constants = [tensor for tensor, value in zip(note.tensors, note.inputs, strict=True) if value is None]
     return len(constants) == 1 and _is_zero(constants[0])
+
+
+def _carries(note: Note, argument: object) -> bool:
+    """Whether this argument is a tensor that carries the signal."""
+    return any(one is argument and carries for one, carries in zip(note.tensors, note.carry, strict=True))
 
 
 def _given(note: Note, position: int, name: str, default: object) -> object:

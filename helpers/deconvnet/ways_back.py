@@ -263,7 +263,7 @@ SUMS = (
     "to type type_as float double half bfloat16 cpu cuda alias overwritten "
     "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
     "interpolate upsample upsample_nearest upsample_bilinear pixel_shuffle pixel_unshuffle channel_shuffle "
-    "native_channel_shuffle unfold fold max_unpool1d max_unpool2d max_unpool3d rsub"
+    "native_channel_shuffle unfold fold max_unpool1d max_unpool2d max_unpool3d rsub lerp"
 ).split()
 # and to these one alone: the others are factors.
 PRODUCTS = (
