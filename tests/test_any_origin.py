@@ -219,6 +219,12 @@ FOLLOWED = {
         + nn.MaxPool2d(3, 2, 1, return_indices=True)(y)[0],
         scale_factor=2,
     ),
+    "max pooling of rows": lambda self, y: (
+        F.max_pool1d(F.relu(y).flatten(2), 3, 1, 1)
+        + F.max_pool1d(y.flatten(2), 3, stride=1, padding=1, return_indices=True)[0]
+        + torch.max_pool1d(y.flatten(2), 1)
+        + nn.MaxPool1d(5, 1, 2)(y.flatten(2))
+    ).view(y.shape),
     "fractional pooling": lambda self, y: F.interpolate(
         F.fractional_max_pool2d(y, 2, output_size=4, _random_samples=self.samples), scale_factor=2
     ),

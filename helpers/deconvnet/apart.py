@@ -15,7 +15,6 @@ from helpers.deconvnet.tape import Note, Value
 _BY_ROW = {
     "max_pool1d",
     "max_pool2d",
-    "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "fractional_max_pool2d",
     "batch_norm",

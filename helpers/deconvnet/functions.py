@@ -10,6 +10,9 @@ from torch import Tensor
 
 from helpers.deconvnet.ways_back import WAYS_BACK
 
+# The max poolings with switches, and which of their positional arguments asks for these.
+POOLS = {"max_pool1d": 6, "max_pool2d": 6, "adaptive_max_pool2d": 2, "fractional_max_pool2d": 4}
+
 # For these alone the same name means other arguments elsewhere.
 _ONLY_FUNCTIONAL = {"batch_norm", "instance_norm"}
 
@@ -19,7 +22,7 @@ def _found(name: str) -> Iterator[Callable[..., Any]]:
     spellings = [name, f"{name}_", f"__{name}__", f"__i{name}__"]
     if name in ("add", "mul"):
         spellings.append(f"__r{name}__")
-    if name.endswith("max_pool2d"):
+    if name in POOLS:
         spellings.append(f"{name}_with_indices")
     places = (F,) if name in _ONLY_FUNCTIONAL else (F, torch, Tensor, torch._C._nn)
     for place in places:
@@ -60,9 +63,6 @@ OPENS = _all("numpy __array__ untyped_storage storage __dlpack__ data")
 MAKES_NEW = _all(
     "zeros_like ones_like empty_like full_like rand_like randn_like new_zeros new_ones new_empty new_full new_tensor"
 )
-
-# The max poolings with switches in a plane, and which of their positional arguments asks for these.
-POOLS = {"max_pool2d": 6, "adaptive_max_pool2d": 2, "fractional_max_pool2d": 4}
 
 
 def pool(name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Tensor]:

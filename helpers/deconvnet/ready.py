@@ -91,7 +91,7 @@ def check_finite(tape: Tape, parts: Parts) -> None:
 
 
 # A max pooling gives minus infinity where its window holds nothing but padding.
-_MAY_GIVE = refuse.MULTIPLY | {"max_pool2d"}
+_MAY_GIVE = refuse.MULTIPLY | {"max_pool1d", "max_pool2d"}
 
 
 def _broken(note: Note, parts: Parts) -> str:

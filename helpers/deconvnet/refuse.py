@@ -35,7 +35,7 @@ _SAID = {
         "tanhshrink sigmoid tanh softplus softsign logsigmoid exp log sqrt rsqrt pow square abs erf sin cos",
         _SCORES: "softmax log_softmax softmin",
         _NORMALISES: "group_norm instance_norm layer_norm rms_norm normalize",
-        _CHOOSES: "min amax amin topk sort argmax argmin median kthvalue minimum fmax fmin max_pool1d max_pool3d "
+        _CHOOSES: "min amax amin topk sort argmax argmin median kthvalue minimum fmax fmin max_pool3d "
         "adaptive_max_pool1d adaptive_max_pool3d",
         _MULTIPLIES: "reciprocal rdiv scaled_dot_product_attention multi_head_attention_forward",
         _FLAT: "sign floor ceil round trunc heaviside",

@@ -97,6 +97,12 @@ def _max_pool2d(signal: Tensor, up: Up, *args: Any, **kwargs: Any) -> Signals:
     return (unpool(signal, up.switches, up.tensors[0].shape[-2:]),)
 
 
+def _max_pool1d(signal: Tensor, up: Up, *args: Any, **kwargs: Any) -> Signals:
+    """As in a plane of a single row."""
+    row = unpool(signal.unsqueeze(-2), up.switches.unsqueeze(-2), (1, up.tensors[0].shape[-1]))
+    return (row.squeeze(-2),)
+
+
 def _relu(signal: Tensor, up: Up, *args: Any, **kwargs: Any) -> Signals:
     return (up.rule(signal, up.output),)
 
@@ -278,6 +284,7 @@ WAYS_BACK: Mapping[str, Callable[..., Signals]] = {
     "relu": _relu,
     "conv2d": _conv2d,
     # more poolings and rectifications
+    "max_pool1d": _max_pool1d,
     "adaptive_max_pool2d": _max_pool2d,
     "fractional_max_pool2d": _max_pool2d,
     "relu6": _relu6,
