@@ -84,6 +84,18 @@ REFUSED = {
     "a mask of its own": (lambda self, y: y * (y > 0), BELOW),
     "a mask as numbers": (lambda self, y: y * (y > 0).double(), BELOW),
     "places of its own": (lambda self, y: y[:, y[0].sum((1, 2)).argsort()], f"{BELOW}|{MIXES}"),
+    "scattered to places of its own": (
+        lambda self, y: torch.zeros_like(y).scatter_(1, y.argsort(1), y),
+        BELOW,
+    ),
+    "scattered to one place": (
+        lambda self, y: torch.zeros_like(y).scatter(1, torch.zeros(len(y), 2, 8, 8).long(), y),
+        "go to the same place, where one alone is left: project a layer below",
+    ),
+    "scattered and multiplied": (
+        lambda self, y: F.relu(y).scatter(1, torch.zeros(len(y), 1, 8, 8).long(), 3.0, reduce="multiply"),
+        f"reduce .*{BELOW}",
+    ),
     "a quotient": (lambda self, y: y / y.abs().amax((1, 2, 3), keepdim=True), BELOW),
     "a reciprocal": (lambda self, y: 1 / (y + 10), ""),
     "filters of its own": (lambda self, y: F.conv2d(y, y[:1].expand(8, -1, -1, -1)[..., :1, :1]), f"{BELOW}|{MIXES}"),
@@ -191,6 +203,11 @@ FOLLOWED = {
     "a maximum with zeros": lambda self, y: torch.maximum(y, torch.zeros_like(y)),
     "a constant choice": lambda self, y: torch.where(torch.arange(8).view(8, 1, 1) > 3, y, F.relu(y)),
     "between two": lambda self, y: torch.lerp(F.relu(y), self.b(y), 0.3).lerp_(y, self.matrix[0, 0]),
+    "scattered": lambda self, y: (
+        torch.zeros_like(y).scatter_(1, self.order.view(8, 1, 1).expand_as(y), F.relu(y))
+        + self.b(y).scatter(dim=3, index=self.order[:5].expand(len(y), 8, 8, 5), src=y)
+        + y.scatter(1, self.order[:2].view(2, 1, 1).expand(len(y), 2, 8, 8), 0.5)
+    ),
     "two differences": lambda self, y: (1 - y) - torch.subtract(F.relu(y), 2),
     "its own transpose": lambda self, y: F.relu(y.mT + y.transpose(2, 3) + y.permute(0, 1, 3, 2)),
     "shuffled channels": lambda self, y: F.relu(y.view(-1, 2, 4, 8, 8).transpose(1, 2).reshape(-1, 8, 8, 8)),
@@ -237,6 +254,7 @@ def test_is_followed(name, rule, images):
     between = FOLLOWED[name]
     torch.manual_seed(2)
     parts = {"images": conv(4), "matrix": torch.randn(8, 8), "samples": torch.rand(4, 8, 2)}
+    parts["order"] = torch.randperm(8)
     parts["instances"] = nn.InstanceNorm2d(8, affine=True, track_running_stats=True)
     model = written(lambda self, x: self.last(between(self, self.a(x))), **parts)
     model.instances.running_var.uniform_(0.5, 2)

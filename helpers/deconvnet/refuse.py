@@ -87,6 +87,10 @@ def _said_of_arguments(note: Note) -> str | None:
             return _NORMALISES
         case "lerp" if _carries(note, _given(note, 2, "weight", None)):
             return _MULTIPLIES
+        case "scatter" if "reduce" in note.kwargs:
+            return f"with reduce it is not known to be linear: {_BELOW}"
+        case "scatter" if _meets_itself(note):
+            return f"of the numbers that it writes some go to the same place, where one alone is left: {_BELOW}"
         case "div" | "divide" if note.kwargs.get("rounding_mode") is not None:
             return _FLAT
         case "clamp" | "clip" | "clamp_min" | "hardtanh" | "threshold" if not _is_relu(note):
@@ -111,6 +115,12 @@ def _is_relu(note: Note) -> bool:
             return _is_zero(_given(note, 1, "threshold", None)) and _is_zero(_given(note, 2, "value", None))
     constants = [tensor for tensor, value in zip(note.tensors, note.inputs, strict=True) if value is None]
     return len(constants) == 1 and _is_zero(constants[0])
+
+
+def _meets_itself(note: Note) -> bool:
+    """Whether this scatter writes two numbers to the same place."""
+    dim, index = _given(note, 1, "dim", 0), _given(note, 2, "index", None)
+    return isinstance(dim, int) and isinstance(index, Tensor) and not index.sort(dim).values.diff(dim=dim).all()
 
 
 def _carries(note: Note, argument: object) -> bool:

@@ -262,7 +262,7 @@ def _transposed(signal: Tensor | tuple[Tensor, ...], up: Up, *args: Any, **kwarg
 # Any other linear function goes back by its transpose. Several tensors at once may bring the signal to these,
 SUMS = (
     "sum mean cumsum stack hstack vstack dstack column_stack chunk split tensor_split hsplit vsplit dsplit unbind "
-    "narrow select getitem setitem index_select index_add index_copy scatter_add take_along_dim "
+    "narrow select getitem setitem index_select index_add index_copy scatter scatter_add take_along_dim "
     "gather diagonal tril triu permute transpose swapaxes swapdims movedim moveaxis T mT t adjoint view_as reshape_as "
     "flip fliplr flipud rot90 roll repeat repeat_interleave tile expand expand_as broadcast_to "
     "pad constant_pad_nd copy masked_fill fill zero where neg negative positive "
