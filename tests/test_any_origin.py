@@ -99,6 +99,17 @@ REFUSED = {
     "a quotient": (lambda self, y: y / y.abs().amax((1, 2, 3), keepdim=True), BELOW),
     "a reciprocal": (lambda self, y: 1 / (y + 10), ""),
     "filters of its own": (lambda self, y: F.conv2d(y, y[:1].expand(8, -1, -1, -1)[..., :1, :1]), f"{BELOW}|{MIXES}"),
+    "memory": (lambda self, y: F.relu(y).as_strided((len(y), 8, 4, 4), (512, 64, 16, 2)), "with unfold, or with ind"),
+    "ATen's ReLU": (lambda self, y: torch.ops.aten.relu(y), "write it as torch.nn.functional or torch has it"),
+    "ATen's ReLU in place": (lambda self, y: torch.ops.aten.relu_.default(y), "write it as torch.nn.functional"),
+    "ATen's convolution": (
+        lambda self, y: torch.ops.aten.convolution(y, self.b.weight, None, [1], [1], [1], False, [0], 1),
+        "convolution has no way back: .* write it as torch.nn.functional or torch has it",
+    ),
+    "torch.batch_norm": (
+        lambda self, y: torch.batch_norm(y, None, None, self.b.bias, self.b.bias**2, False, 0.1, 1e-5, False),
+        "write it as F.batch_norm",
+    ),
     "an outer product": (lambda self, y: y @ y.transpose(2, 3), BELOW),
     "softmax": (lambda self, y: F.softmax(y, 1), "layer below"),
     "log-softmax": (lambda self, y: y.log_softmax(1), "layer below"),

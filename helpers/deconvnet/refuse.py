@@ -22,6 +22,7 @@ _READ = (
     "its factor may be a number that the network has read from its tensors before (.item(), .tolist()): write it "
     "with tensors"
 )
+_INNER = "it is called by the name that it has inside PyTorch: write it as torch.nn.functional or torch has it"
 _CHANGED = "the network has written into a constant of it since: make a copy first"
 _ALONE = "record one image at a time"
 _MIXES = f"it mixes images: {_ALONE}"
@@ -39,6 +40,8 @@ _SAID = {
         "adaptive_max_pool1d adaptive_max_pool3d",
         _MULTIPLIES: "reciprocal rdiv scaled_dot_product_attention multi_head_attention_forward",
         _FLAT: "sign floor ceil round trunc heaviside",
+        "it reads memory, whose order is not that of the numbers: write it with unfold, or with indices": "as_strided",
+        "write it as F.batch_norm, whose arguments are known": "batch_norm",
         "the network cuts its signal here": "detach",
         "F.dropout(x) without training=self.training acts in eval mode": "dropout dropout1d dropout2d dropout3d "
         "alpha_dropout feature_dropout feature_alpha_dropout",
@@ -63,6 +66,8 @@ def _found_reason(note: Note, images: int) -> str | None:
     note.carry = tuple([value is not None and tensor.is_floating_point() for tensor, value in tensors])
     if any([value is not None and not value.known for value in note.inputs]):
         return _UNKNOWN
+    if str(note.function).startswith("aten."):
+        return _INNER
     if note.name is None:
         return _SAID.get(note.called, f"it is not known to be a ReLU, or linear: {_BELOW}")
     changed = [i for i, one in enumerate(note.tensors) if one._version != note.versions[i]]
