@@ -78,7 +78,7 @@ REFUSED = {
     "a gate": (lambda self, y: y * y.mean((2, 3), keepdim=True).sigmoid(), BELOW),
     "a linear gate": (lambda self, y: y * y.mean((2, 3), keepdim=True), BELOW),
     "a gate between two": (lambda self, y: torch.lerp(y, self.b(y), weight=y.mean()), f"{BELOW}|{MIXES}"),
-    "a gate between constants": (lambda self, y: torch.lerp(torch.zeros(8), torch.ones(8), y), BELOW),
+    "a gate between constants": (lambda self, y: torch.lerp(self.matrix, -self.matrix, y), BELOW),
     "its square": (lambda self, y: y * y, BELOW),
     "where": (lambda self, y: torch.where(y > 0, y, 0.1 * y), BELOW),
     "a mask of its own": (lambda self, y: y * (y > 0), BELOW),
@@ -145,7 +145,12 @@ REFUSED = {
 
 
 def model_with(between):
-    parts = {"script": scripted(nn.Sequential(nn.ReLU(), conv(8))), "images": conv(4), "rows": conv(4, 4)}
+    parts = {
+        "matrix": torch.ones(8, 8),
+        "script": scripted(nn.Sequential(nn.ReLU(), conv(8))),
+        "images": conv(4),
+        "rows": conv(4, 4),
+    }
     parts["norm"] = nn.BatchNorm2d(8, track_running_stats=False)
     return written(lambda self, x: self.last(between(self, self.a(x))), **parts)
 

@@ -150,7 +150,8 @@ class Tape(TorchFunctionMode):
         if function in MAKES_NEW or not any(inputs):
             return self._constant(function, args, kwargs)
 
-        called: str = getattr(function, "__name__", "function")
+        # What follows a dot is an overload, such as that of `relu_.default`.
+        called: str = getattr(function, "__name__", "function").partition(".")[0]
         if may_write or (called[-1] == "_" and called[-2:] != "__") or called == "__setitem__":
             self._save_what_shares(tensors)
         if may_change:
