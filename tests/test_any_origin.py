@@ -89,8 +89,12 @@ REFUSED = {
         BELOW,
     ),
     "scattered to one place": (
-        lambda self, y: torch.zeros_like(y).scatter(1, torch.zeros(len(y), 2, 8, 8).long(), y),
+        lambda self, y: torch.zeros_like(y).scatter(1, torch.zeros(len(y), 2, 8, 8).long(), y[:, :2]),
         "go to the same place, where one alone is left: project a layer below",
+    ),
+    "scattered in part": (
+        lambda self, y: torch.zeros_like(y).scatter_add(1, torch.zeros(len(y), 2, 8, 8).long(), y),
+        "its index is smaller than what it takes",
     ),
     "scattered and multiplied": (
         lambda self, y: F.relu(y).scatter(1, torch.zeros(len(y), 1, 8, 8).long(), 3.0, reduce="multiply"),
@@ -221,7 +225,7 @@ FOLLOWED = {
     "between two": lambda self, y: torch.lerp(F.relu(y), self.b(y), 0.3).lerp_(y, self.matrix[0, 0]),
     "scattered": lambda self, y: (
         torch.zeros_like(y).scatter_(1, self.order.view(8, 1, 1).expand_as(y), F.relu(y))
-        + self.b(y).scatter(dim=3, index=self.order[:5].expand(len(y), 8, 8, 5), src=y)
+        + self.b(y).scatter(dim=3, index=self.order[:5].expand(len(y), 8, 8, 5), src=y[..., :5])
         + y.scatter(1, self.order[:2].view(2, 1, 1).expand(len(y), 2, 8, 8), 0.5)
     ),
     "two differences": lambda self, y: (1 - y) - torch.subtract(F.relu(y), 2),

@@ -94,6 +94,8 @@ def _said_of_arguments(note: Note) -> str | None:
             return _MULTIPLIES
         case "scatter" if "reduce" in note.kwargs:
             return f"with reduce it is not known to be linear: {_BELOW}"
+        case "scatter" | "scatter_add" if _is_cut(note):
+            return "its index is smaller than what it takes, and PyTorch knows no gradient for that: cut what it takes"
         case "scatter" if _meets_itself(note):
             return f"of the numbers that it writes some go to the same place, where one alone is left: {_BELOW}"
         case "div" | "divide" if note.kwargs.get("rounding_mode") is not None:
@@ -126,6 +128,12 @@ def _meets_itself(note: Note) -> bool:
     """Whether this scatter writes two numbers to the same place."""
     dim, index = _given(note, 1, "dim", 0), _given(note, 2, "index", None)
     return isinstance(dim, int) and isinstance(index, Tensor) and not index.sort(dim).values.diff(dim=dim).all()
+
+
+def _is_cut(note: Note) -> bool:
+    """Whether this scatter takes less than it is given."""
+    index, source = _given(note, 2, "index", None), _given(note, 3, "src", None)
+    return isinstance(index, Tensor) and isinstance(source, Tensor) and index.shape != source.shape
 
 
 def _carries(note: Note, argument: object) -> bool:
