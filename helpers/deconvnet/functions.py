@@ -59,10 +59,12 @@ CARRIES_NUMBERS = _all(
 )
 # They give others the memory of a tensor, to write into as well.
 OPENS = _all("numpy __array__ untyped_storage storage __dlpack__ data")
-# Of what they are given they take the shape alone.
+# Of what they are given they take the shape alone,
 MAKES_NEW = _all(
     "zeros_like ones_like empty_like full_like rand_like randn_like new_zeros new_ones new_empty new_full new_tensor"
 )
+# or of all but the first tensor.
+TAKES_SHAPE = _all("expand_as view_as reshape_as type_as to")
 
 
 def pool(name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Tensor]:

@@ -15,7 +15,17 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from helpers.deconvnet.arguments import looked_through, rebuilt, same, tensors_in
-from helpers.deconvnet.functions import CARRIES_NUMBERS, MAKES_NEW, NAMES, OPENS, POOLS, QUERIES, READS_NUMBERS, pool
+from helpers.deconvnet.functions import (
+    CARRIES_NUMBERS,
+    MAKES_NEW,
+    NAMES,
+    OPENS,
+    POOLS,
+    QUERIES,
+    READS_NUMBERS,
+    TAKES_SHAPE,
+    pool,
+)
 from helpers.deconvnet.modules import Modules
 
 
@@ -147,7 +157,7 @@ class Tape(TorchFunctionMode):
             return function(*args, **kwargs)
         tensors, may_change, may_write = looked_through(args, kwargs)
         inputs = [self.value_of(tensor) for tensor in tensors]
-        if function in MAKES_NEW or not any(inputs):
+        if function in MAKES_NEW or not any(inputs) or inputs[0] is None and function in TAKES_SHAPE:
             return self._constant(function, args, kwargs)
 
         # What follows a dot is an overload, such as that of `relu_.default`.
