@@ -47,6 +47,12 @@ def rectified(x):
     return F.relu(x)
 
 
+def into_the_first_column(self, y):
+    y = y.clone()
+    y[..., 0] = y.mean().item()
+    return y
+
+
 # name: (what stands between the layers `a` and `last`, a piece of what is said)
 REFUSED = {
     "a scripted module": (lambda self, y: self.script(y) + y, UNKNOWN),
@@ -62,6 +68,17 @@ REFUSED = {
     ".detach()": (lambda self, y: y + F.relu(y.detach()), CUT),
     "a factor from .item()": (lambda self, y: y / y.abs().max().item(), "read from its tensors|read numbers"),
     "a factor from .tolist()": (lambda self, y: y * max(y.flatten().tolist()), "read from its tensors|read numbers"),
+    "a factor read by ATen": (lambda self, y: y * torch.ops.aten.item(y.max()), "read from its tensors"),
+    "a factor read by NumPy": (lambda self, y: y * y.detach().clone().numpy().max(), "read from its tensors"),
+    "a summand from .item()": (lambda self, y: y - y.mean().item(), "a number that it is given may be one"),
+    "a summand from float()": (lambda self, y: float(y.detach().mean()) - y, "read from its tensors"),
+    "a weight from .item()": (lambda self, y: torch.lerp(y, self.b(y), y.mean().item()), "read from its tensors"),
+    "a padding from .item()": (lambda self, y: F.pad(y, (1, 1), value=y.mean().item()), "read from its tensors"),
+    "a value from .item()": (
+        lambda self, y: y.masked_fill(torch.arange(8) > 3, y.mean().item()),
+        "read from its tensors",
+    ),
+    "a value that is written": (into_the_first_column, "read from its tensors"),
     "a factor that is filled": (
         lambda self, y: y * torch.ones((), dtype=y.dtype).fill_(y.max().item()),
         "",
@@ -206,6 +223,7 @@ def changed_list(self, y):
 FOLLOWED = {
     "an autograd.Function": lambda self, y: Doubled.apply(F.relu(y)),
     "a number read and not used": lambda self, y: F.relu(y) if y.max().item() < 1e9 else y,
+    "a number read, and whole numbers": lambda self, y: F.pad(F.relu(y) + 1, (1, 0)) if y.max().item() < 1e9 else y,
     "a size in numbers": lambda self, y: F.relu(y).view(int(y.shape[0]), -1).view(y.size()) / y.size(1) ** 0.5,
     "a list that changes later": changed_list,
     "keywords": lambda self, y: torch.cat(tensors=[F.relu(input=y[:, :4]), torch.relu(input=y[:, 4:])], dim=1),

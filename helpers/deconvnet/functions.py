@@ -46,13 +46,11 @@ def _all(names: str) -> set[Callable[..., Any]]:
 QUERIES = _all(
     "size dim numel nelement stride is_floating_point is_contiguous is_complex storage_offset shape dtype device ndim "
     "layout requires_grad is_leaf grad_fn is_cuda is_sparse is_quantized is_meta _version _backward_hooks __len__ "
-    "get_device element_size __hash__"
+    "get_device element_size itemsize nbytes ndimension __hash__"
 )
 
-# They hand numbers to Python, where nobody sees what becomes of them.
-READS_NUMBERS = _all(
-    "item tolist numpy __array__ __float__ __int__ __complex__ __index__ data_ptr untyped_storage storage __dlpack__"
-)
+# They hand numbers to others, where nobody sees what becomes of them; as does what gives numbers instead of tensors.
+READS_NUMBERS = _all("numpy __array__ data_ptr untyped_storage storage __dlpack__")
 # And these bring numbers back.
 CARRIES_NUMBERS = _all(
     "tensor as_tensor asarray scalar_tensor full full_like new_full new_tensor frombuffer fill linspace set"

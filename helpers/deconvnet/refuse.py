@@ -1,6 +1,7 @@
 """What has no way back, and how it is said."""
 
 from collections.abc import Sequence
+from numbers import Real
 
 from torch import Tensor
 
@@ -19,8 +20,8 @@ _UNKNOWN = (
     "if it is a constant, make it a buffer of its module"
 )
 _READ = (
-    "its factor may be a number that the network has read from its tensors before (.item(), .tolist()): write it "
-    "with tensors"
+    "a number that it is given may be one that the network has read from its tensors before (.item(), .tolist()): "
+    "write it with tensors"
 )
 _INNER = "it is called by the name that it has inside PyTorch: write it as torch.nn.functional or torch has it"
 _CHANGED = "the network has written into a constant of it since: make a copy first"
@@ -51,6 +52,8 @@ _SAID = {
 
 # All but the first tensor are factors or divisors.
 _OF_THE_FIRST = {"conv2d", "linear", "batch_norm", "instance_norm", "div", "divide", "true_divide"}
+# Among the sums, those that a number may be given as a summand, a weight or a value.
+_OF_NUMBERS = set("add sub subtract rsub lerp fill masked_fill where setitem scatter pad constant_pad_nd".split())
 MULTIPLY = _OF_THE_FIRST | set(PRODUCTS)
 
 
@@ -104,9 +107,15 @@ def _said_of_arguments(note: Note) -> str | None:
             return _BENDS
         case "maximum" | "max" if not _is_relu(note):
             return _CHOOSES
-    if note.after_reading and (note.name in PRODUCTS and len(note.tensors) == 1 or "alpha" in note.kwargs):
-        return _READ
-    return None
+    return _READ if note.after_reading and _takes_a_number(note) else None
+
+
+def _takes_a_number(note: Note) -> bool:
+    """Whether it takes a factor, a summand or a value that is a number and no tensor."""
+    if note.name in PRODUCTS and len(note.tensors) == 1 or "alpha" in note.kwargs:
+        return True
+    numbers = [one for one in (*note.args, *note.kwargs.values()) if isinstance(one, Real) and not isinstance(one, int)]
+    return note.name in _OF_NUMBERS and bool(numbers)
 
 
 def _is_relu(note: Note) -> bool:

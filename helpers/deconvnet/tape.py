@@ -184,8 +184,8 @@ class Tape(TorchFunctionMode):
                 self._add(tensor, note)
         if note.outputs:
             self.notes.append(note)
-        if function in READS_NUMBERS and any([one.is_floating_point() for one in given]):
-            self._has_read = True
+        elif function in READS_NUMBERS or _are_numbers(result):
+            self._has_read = self._has_read or any([one.is_floating_point() for one in given])
         if function in OPENS:
             self._forget_what_shares(given)
         return result
@@ -333,6 +333,10 @@ def _overwritten(old: Tensor, into: Tensor) -> Callable[[Tensor, Tensor], Tensor
         return storage[of_old].view(old.shape)
 
     return function
+
+
+def _are_numbers(result: Any) -> bool:
+    return isinstance(result, (int, float, complex, list)) and not isinstance(result, bool)
 
 
 def _storage(tensor: Tensor) -> int:
