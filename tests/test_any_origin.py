@@ -165,8 +165,8 @@ REFUSED = {
 }
 
 
-def model_with(between):
-    parts = {
+def model_with(between, **parts):
+    parts |= {
         "matrix": torch.ones(8, 8),
         "script": scripted(nn.Sequential(nn.ReLU(), conv(8))),
         "images": conv(4),
@@ -188,6 +188,23 @@ def test_is_refused_and_what_lies_below_it_is_not(name, images):
         net.walk(trace, "last")
     reference = maps_of_any(model, "a", images, "deconvnet")
     assert relative_difference(net.project(trace, "a"), reference) < 1e-10
+
+
+@pytest.mark.parametrize("name", ["a scripted module", "NumPy", "another thread"])
+def test_a_layer_of_unknown_origin_is_said_to_be_one(name, images):
+    made = {
+        "a scripted module": lambda self, y: self.script(y),
+        "NumPy": lambda self, y: torch.from_numpy(y.numpy() * 2),
+        "another thread": lambda self, y: in_a_thread(F.relu, y),
+    }[name]
+    net = DeconvNet(model_with(lambda self, y: self.top(made(self, y)) + y, top=nn.Identity()))
+    trace = net.record(images)
+    said = "its output is of unknown origin, made where no record can see it: by TorchScript, NumPy or another thread"
+    assert trace.why_not("top") == f"{said}; write the layer with PyTorch's functions, or project a layer below it"
+    for use in (net.project, net.walk):
+        with pytest.raises(ValueError, match=f"^layer 'top' can't be projected: {said}; write"):
+            use(trace, "top")
+    assert "top" not in trace.activations
 
 
 def test_tensors_of_torch_func_are_refused_at_once(images):

@@ -15,10 +15,9 @@ _CHOOSES = f"it chooses by the numbers that came from the images: {_BELOW}"
 _MULTIPLIES = f"it multiplies, or divides, what came from the images by what came from the images: {_BELOW}"
 _NORMALISES = f"it normalises by what the image holds: {_BELOW}"
 _FLAT = "it is flat, so that no signal comes through"
-_UNKNOWN = (
-    "it works on a tensor of unknown origin, made where no record can see it: by TorchScript, NumPy or another thread; "
-    "if it is a constant, make it a buffer of its module"
-)
+_ORIGIN = "of unknown origin, made where no record can see it: by TorchScript, NumPy or another thread"
+_UNKNOWN = f"it works on a tensor {_ORIGIN}; if it is a constant, make it a buffer of its module"
+_COMES_FROM_NOWHERE = f"its output is {_ORIGIN}; write the layer with PyTorch's functions, or {_BELOW}"
 _READ = (
     "a number that it is given may be one that the network has read from its tensors before (.item(), .tolist()): "
     "write it with tensors"
@@ -169,6 +168,8 @@ def why_not(value: Value, way: Sequence[Note], images: int) -> str | None:
 
     For so many images.
     """
+    if not value.known:
+        return _COMES_FROM_NOWHERE
     for note in reversed(way):
         if why := reason(note, images):
             return f"{where(note)} has no way back: {why}"

@@ -221,7 +221,7 @@ class Tape(TorchFunctionMode):
         writes = self._writes.get(_storage(tensor), [])
         constant = held is None and id(tensor) in self._constants
         if held is None and not constant or held is not None and not writes:
-            return self._hold(tensor, Value(tensor, None, known=False))
+            return self._unknown(tensor)
         if not writes:
             return None
         value, version = (held[1], held[2]) if held is not None else (None, writes[0].before)
@@ -241,7 +241,7 @@ class Tape(TorchFunctionMode):
             self.values.append(value)
             version = write.after
         if version != tensor._version:
-            return self._hold(tensor, Value(tensor, None, known=False))
+            return self._unknown(tensor)
         assert value is not None
         value.tensor = tensor
         return self._hold(tensor, value)
@@ -250,6 +250,11 @@ class Tape(TorchFunctionMode):
         if id(tensor) not in self._current:
             self._sharing.setdefault(_storage(tensor), []).append(tensor)
         self._current[id(tensor)] = (tensor, value, tensor._version)
+        return value
+
+    def _unknown(self, tensor: Tensor) -> Value:
+        value = self._hold(tensor, Value(tensor, None, known=False))
+        self.values.append(value)
         return value
 
     def _add(self, tensor: Tensor, note: Note) -> Value:
@@ -270,7 +275,7 @@ class Tape(TorchFunctionMode):
         """What has been opened to others may be written where nobody sees it."""
         shared = [one for storage in {_storage(tensor) for tensor in tensors} for one in self._sharing.get(storage, ())]
         for tensor in (*tensors, *shared):
-            self._hold(tensor, Value(tensor, None, known=False))
+            self._unknown(tensor)
 
     def _note_writes(self, note: Note) -> None:
         # What is written is called `out`, or stands first. Others that share its storage only seem to be written.

@@ -45,7 +45,7 @@ class Trace:
         parts, state: what the model consisted of, and what tells whether its weights have changed.
         source: what the images are in the notes.
         notes: what the model did.
-        values: what each layer's name stands for.
+        values: what each layer's name stands for; also of those whose output is of unknown origin.
     """
 
     model: nn.Module
@@ -134,7 +134,11 @@ def trace_of(model: nn.Module, parts: Parts, tape: Tape) -> Trace:
     outputs: dict[str, Tensor] = {}
     switches: dict[str, Tensor] = {}
     for value in tape.values:
-        if value.tensor is None or not value.known or not value.tensor.is_floating_point():
+        if value.tensor is None or not value.tensor.is_floating_point():
+            continue
+        if not value.known:
+            # Nobody knows what is written into it, so it is no activation; but it can be said of the layer.
+            values.update(dict.fromkeys(value.names, value))
             continue
         if not value.names:
             if value.maker is None:
