@@ -116,3 +116,15 @@ def test_what_has_no_way_back_is_named_and_a_layer_below_it_is_projected(name):
         net.project(trace, scores, [0])
     reference = maps_of_any(model, below, images, "deconvnet", [0])
     assert reference.any() and relative_difference(net.project(trace, below, [0]), reference) < 1e-10
+
+
+def test_all_of_alexnet_to_its_thousand_scores():
+    """As torchvision builds it, with the classifier at its full size, which the tests above make smaller."""
+    torch.manual_seed(0)
+    model = models.alexnet(weights=None).double().eval()
+    assert sum(weights.numel() for weights in model.parameters()) == 61_100_840
+    images = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+    net = DeconvNet(model)
+    reference = maps_of_any(model, "classifier.6", images, "deconvnet", [7, 999])
+    assert reference.abs().amax((1, 2, 3, 4)).min() > 0, "a reference of zeros would agree with too much"
+    assert relative_difference(net.project(net.record(images), "classifier.6", [7, 999]), reference) < 1e-10
