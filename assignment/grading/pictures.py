@@ -105,7 +105,7 @@ def _is_visualisation(student: Student, features: list[dict], image: Tensor) -> 
     )
 
 
-def shades(student: Student) -> Marks:
+def to_uint8(student: Student) -> Marks:
     """Asked twice: once the largest magnitude is that of a negative number, once of a positive one."""
     marks = Marks()
     maps = student.draw(6, 9, 7) * torch.tensor([30.0, 10, 3, 1, 0.3, 0])[:, None, None]
@@ -130,7 +130,7 @@ SHADES = {
 def _shade_faults(student: Student, maps: Tensor) -> dict[str, str]:
     """What is wrong with the picture of `maps`, for each of the steps; "" where nothing is."""
     try:
-        answer = student.ask("shades", maps)
+        answer = student.ask("to_uint8", maps)
         if not isinstance(answer, Tensor):
             raise NoAnswer(f"it returns {kind(answer)}; a tensor is wanted")
         if answer.dtype != torch.uint8 or answer.shape != maps.shape:
@@ -163,7 +163,7 @@ def grids(student: Student) -> Marks:
         try:
             index = _chosen(student, digit)
             right = _is_grid(student, digit, index) or _is_grid_of_stand_ins(student, digit, index)
-            fault = "it is neither right nor what your cell makes of your shades and visualise of that image"
+            fault = "it is neither right nor what your cell makes of your to_uint8 and visualise of that image"
         except NoAnswer as reason:
             right, fault = False, str(reason)
         marks.give(1, right, f"grids[{digit}] holds the 22 pictures of the chosen image", fault)
@@ -181,12 +181,12 @@ def _is_grid(student: Student, digit: int, index: int) -> bool:
 
 
 def _is_grid_of_stand_ins(student: Student, digit: int, index: int) -> bool:
-    """Whether the student's cell makes the right thing of the stand-ins for `visualise` and `shades`."""
+    """Whether the student's cell makes the right thing of the stand-ins for `visualise` and `to_uint8`."""
     code = student.written.get("grids_solution", "")
-    grid = _picture(student.ask("@run", code, "grids", stand_ins=["visualise", "shades"]), digit)
+    grid = _picture(student.ask("@run", code, "grids", stand_ins=["visualise", "to_uint8"]), digit)
     image = load_mnist("test")[0][index : index + 1]
     maps = remote.STAND_INS["visualise"](remote.features(given_convs()), image)
-    return grid.equal(remote.STAND_INS["shades"](maps))
+    return grid.equal(remote.STAND_INS["to_uint8"](maps))
 
 
 def _picture(grids: object, digit: int) -> Tensor:
@@ -203,4 +203,4 @@ def _within_a_level(picture: Tensor, wanted: Tensor) -> bool:
     return picture.shape == wanted.shape and bool((picture.double() - wanted.double()).abs().max() <= 1.01)
 
 
-PARTS = {"choose": choose, "visualise": visualise, "shades": shades, "grids": grids}
+PARTS = {"choose": choose, "visualise": visualise, "to_uint8": to_uint8, "grids": grids}

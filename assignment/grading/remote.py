@@ -197,7 +197,7 @@ def _stand_in_visualise(features: nn.Sequential, image: Tensor) -> Tensor:
     return image[0] * torch.arange(1, count + 1)[:, None, None] - 0.5
 
 
-def _stand_in_shades(maps: Tensor) -> Tensor:
+def _stand_in_to_uint8(maps: Tensor) -> Tensor:
     return (17 * maps + 40).remainder(256).to(torch.uint8)
 
 
@@ -208,6 +208,6 @@ STAND_INS: Mapping[str, Callable] = {
     "filter_back": _stand_in_filter_back,
     "project": _stand_in_project,
     "visualise": _stand_in_visualise,
-    "shades": _stand_in_shades,
+    "to_uint8": _stand_in_to_uint8,
 }
 STEPS = SimpleNamespace(**{name: STAND_INS[name] for name in ("keep_alone", "unpool", "rectify", "filter_back")})

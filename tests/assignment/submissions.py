@@ -15,7 +15,7 @@ SOLUTIONS = Path(__file__).with_name("solutions")
 PARTS = [
     *("build_cnn", "look_inside", "train"),
     *("unpool", "rectify", "filter_back", "keep_alone", "project"),
-    *("choose", "visualise", "shades", "grids"),
+    *("choose", "visualise", "to_uint8", "grids"),
 ]
 
 
@@ -49,9 +49,9 @@ MISTAKES = {
         "padding=conv.padding[0] + 1",
     ),
     "3 no padding": ("filter_back", "padding=conv.padding", "padding=0"),
-    "4 cast without scaling": ("shades", "(maps / scale * 127 + 128).round().byte()", "maps.int().byte()"),
+    "4 cast without scaling": ("to_uint8", "(maps / scale * 127 + 128).round().byte()", "maps.int().byte()"),
     "5 own scale": (
-        "shades",
+        "to_uint8",
         "    scale = maps.abs().max()\n    return (maps / scale * 127 + 128).round().byte()",
         "    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)\n"
         "    return ((maps - low) / (high - low).clamp(min=1e-9) * 255).byte()",

@@ -35,7 +35,7 @@ MISREAD_8 = 2896
 ARGUMENTS = {
     "look_inside": ["look_inside", "build_cnn"],
     "visualise": ["visualise", "project"],
-    "grids": ["grids", "chosen", "visualise", "shades"],
+    "grids": ["grids", "chosen", "visualise", "to_uint8"],
 }
 
 
@@ -273,12 +273,12 @@ def _by_gradient(features, images, layer, channel):
         ("visualise", lambda features, image: torch.zeros(16, 28, 28), "6 maps of layer 1, then 16 of layer 2"),
         ("visualise", lambda features, image: torch.zeros(22, 28, 28), "picture 0 is not map 0 of layer 1"),
         (
-            "shades",
+            "to_uint8",
             lambda maps: (128 + 127 * maps / maps.abs().amax((1, 2), keepdim=True)).round().byte(),
             "each map has a scale of its own",
         ),
-        ("shades", lambda maps: (128 + 128 * maps / maps.abs().max()).int().byte(), "256 in 8 bits is 0"),
-        ("shades", lambda maps: maps, "shades returns torch.float32; whole numbers of 8 bits are wanted"),
+        ("to_uint8", lambda maps: (128 + 128 * maps / maps.abs().max()).int().byte(), "256 in 8 bits is 0"),
+        ("to_uint8", lambda maps: maps, "to_uint8 returns torch.float32; whole numbers of 8 bits are wanted"),
     ],
 )
 def test_other_wrong_turns_are_named(part, wrong, words):
@@ -338,7 +338,7 @@ def test_a_trained_network_passes(precision, trained, capsys):
         (lambda grids: grids | {5: grids[5].float()}, "grids[5] is torch.float32"),
         (lambda grids: grids | {5: grids[8]}, "the pictures of 5 and 8 are the same"),
         (lambda grids: grids | {1: torch.full((22, 28, 28), 128, dtype=torch.uint8)}, "grids[1] is all one grey"),
-        (lambda grids: grids | {1: grids[8], 8: grids[1]}, "grids[1] is not what your visualise and shades make of"),
+        (lambda grids: grids | {1: grids[8], 8: grids[1]}, "grids[1] is not what your visualise and to_uint8 make of"),
     ],
 )
 def test_wrong_grids_are_named(change, words):

@@ -61,7 +61,7 @@ check.Wrong = type("Wrong", (SystemExit,), {})
 shell = get_ipython()
 shell.events.register("post_run_cell", lambda result: display({"text/plain": "10"}, raw=True, display_id="points"))
 for name in ("build_cnn", "look_inside", "train", "unpool", "rectify", "filter_back", "keep_alone", "project",
-             "choose", "visualise", "shades", "my_network", "chosen", "grids"):
+             "choose", "visualise", "to_uint8", "my_network", "chosen", "grids"):
     shell.user_ns[name] = Yes()
 """
 
@@ -162,7 +162,7 @@ def lost(graded, student):
 MOST = {
     **{"build_cnn": 10, "look_inside": 10, "train": 10},
     **{"unpool": 10, "rectify": 3, "filter_back": 13, "keep_alone": 4, "project": 10},
-    **{"choose": 5, "visualise": 6, "shades": 7, "grids": 4, "words": 8},
+    **{"choose": 5, "visualise": 6, "to_uint8": 7, "grids": 4, "words": 8},
 }
 
 

@@ -114,13 +114,13 @@ NONSENSE = {
     "visualise": lambda features, image: torch.zeros(
         features[0].out_channels + features[3].out_channels, *image.shape[2:]
     ),
-    "shades": lambda maps: torch.arange(maps.numel()).reshape(maps.shape).to(torch.uint8),
+    "to_uint8": lambda maps: torch.arange(maps.numel()).reshape(maps.shape).to(torch.uint8),
     "grids": {digit: torch.arange(22 * 784).reshape(22, 28, 28).to(torch.uint8) for digit in (0, 1, 5, 8)},
     "grids_solution": "grids = {d: torch.arange(22 * 784).reshape(22, 28, 28).to(torch.uint8) for d in chosen}",
 }
 
 
-@pytest.mark.parametrize(("part", "earned"), [("project", 0), ("visualise", 0), ("shades", 1 / 7), ("grids", 0)])
+@pytest.mark.parametrize(("part", "earned"), [("project", 0), ("visualise", 0), ("to_uint8", 1 / 7), ("grids", 0)])
 def test_nonsense_that_fits_itself_gets_nothing(part, earned, right, tmp_path):
     assert share(part, right | NONSENSE, tmp_path) == pytest.approx(earned, abs=1e-6)
 
@@ -142,8 +142,8 @@ def test_the_relu_on_the_way_up_counts(right, tmp_path):
 
 
 def test_a_scale_that_makes_the_brightest_pixel_black_is_seen(right, tmp_path):
-    right["shades"] = lambda maps: (128 + 128 * maps / maps.abs().max()).int().byte()
-    assert share("shades", right, tmp_path) < 1
+    right["to_uint8"] = lambda maps: (128 + 128 * maps / maps.abs().max()).int().byte()
+    assert share("to_uint8", right, tmp_path) < 1
 
 
 @pytest.mark.parametrize("size", [(16_000, 1), (28, 29), (0, 0), (1200, 1200)])

@@ -434,16 +434,16 @@ def visualise(function, project_function) -> None:
 
 
 @_as_graded
-def shades(function) -> None:
+def to_uint8(function) -> None:
     maps = torch.tensor([[[-2.0, 0.0, 1.0]], [[0.0, 0.5, -0.5]]])
     for given, wanted in (
         (maps, [[[1, 128, 192]], [[128, 160, 96]]]),
         (-maps, [[[255, 128, 64]], [[128, 96, 160]]]),
     ):
         grey = _call(function, given)
-        _tensor(grey, (2, 1, 3), "shades", "the shape of the maps")
+        _tensor(grey, (2, 1, 3), "to_uint8", "the shape of the maps")
         if grey.dtype != torch.uint8:
-            raise Wrong(f"shades returns {grey.dtype}; whole numbers of 8 bits are wanted, torch.uint8")
+            raise Wrong(f"to_uint8 returns {grey.dtype}; whole numbers of 8 bits are wanted, torch.uint8")
         if (grey.int() - torch.tensor(wanted)).abs().max() <= 1:
             continue
         if (grey.int() - given.int()).remainder(256).eq(0).all():
@@ -455,20 +455,20 @@ def shades(function) -> None:
         if (grey.int() - 128 - 127 * given / given.abs().amax(dim=(1, 2), keepdim=True)).abs().max() <= 1:
             raise Wrong("each map has a scale of its own: the second is weaker than the first, and must look weaker")
         raise Wrong(
-            f"shades({given.tolist()}) is {grey.tolist()}; {wanted} is wanted: 128 + 127 · value / largest magnitude. "
-            "The magnitude of −2 is 2, and 256 in 8 bits is 0"
+            f"to_uint8({given.tolist()}) is {grey.tolist()}; {wanted} is wanted: 128 + 127 · value / largest "
+            "magnitude. The magnitude of −2 is 2, and 256 in 8 bits is 0"
         )
-    _found_nothing("shades", "zero is 128, one scale for all")
+    _found_nothing("to_uint8", "zero is 128, one scale for all")
 
 
 @_as_graded
-def grids(pictures, indices, visualise_function, shades_function) -> None:
+def grids(pictures, indices, visualise_function, to_uint8_function) -> None:
     if not isinstance(pictures, dict) or set(pictures) != {0, 1, 5, 8}:
         raise Wrong("grids must be a dictionary with one entry for each of the digits 0, 1, 5 and 8")
     for digit, grid in pictures.items():
         _tensor(grid, (22, 28, 28), f"grids[{digit}]", "22 pictures")
         if grid.dtype != torch.uint8:
-            raise Wrong(f"grids[{digit}] is {grid.dtype}; what shades returns is wanted, torch.uint8")
+            raise Wrong(f"grids[{digit}] is {grid.dtype}; what to_uint8 returns is wanted, torch.uint8")
         if len(grid.unique()) < 3:
             raise Wrong(f"grids[{digit}] is all one grey")
     if grids_are_equal := [(a, b) for a in pictures for b in pictures if a < b and pictures[a].equal(pictures[b])]:
@@ -477,11 +477,11 @@ def grids(pictures, indices, visualise_function, shades_function) -> None:
     for digit, grid in pictures.items():
         index = _index(indices[digit], f"chosen[{digit}] is", len(images))
         maps = _call(visualise_function, given_network().features, images[index : index + 1])
-        again = _call(shades_function, maps)
-        _tensor(again, (22, 28, 28), "what your shades makes of what your visualise returns", "22 pictures")
+        again = _call(to_uint8_function, maps)
+        _tensor(again, (22, 28, 28), "what your to_uint8 makes of what your visualise returns", "22 pictures")
         if (grid.cpu().int() - again.cpu().int()).abs().max() > 1:
             raise Wrong(
-                f"grids[{digit}] is not what your visualise and shades make of test image {index} and the given "
+                f"grids[{digit}] is not what your visualise and to_uint8 make of test image {index} and the given "
                 "network: is it this image, as it was handed out? Have you normalised test_images, or changed the "
                 "network?"
             )

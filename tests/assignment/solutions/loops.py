@@ -123,12 +123,12 @@ def visualise(features, image):
     return torch.cat(pictures)[:, 0]
 
 
-# %% shades
-def shades(maps):
+# %% to_uint8
+def to_uint8(maps):
     values = np.asarray(maps)
     largest = max(values.max(), -values.min())
     return torch.tensor(np.rint(128 + 127 * values / largest).astype(np.uint8))
 
 
 # %% grids
-grids = {d: shades(visualise(network.features, test_images[i].unsqueeze(0))) for d, i in chosen.items()}
+grids = {d: to_uint8(visualise(network.features, test_images[i].unsqueeze(0))) for d, i in chosen.items()}

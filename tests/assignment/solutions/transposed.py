@@ -106,8 +106,8 @@ def visualise(features, image):
     return torch.stack(found)
 
 
-# %% shades
-def shades(maps):
+# %% to_uint8
+def to_uint8(maps):
     scale = maps.abs().max()
     return (maps / scale * 127 + 128).round().byte()
 
@@ -115,4 +115,4 @@ def shades(maps):
 # %% grids
 grids = {}
 for digit in chosen:
-    grids[digit] = shades(visualise(network.features, test_images[chosen[digit]][None]))
+    grids[digit] = to_uint8(visualise(network.features, test_images[chosen[digit]][None]))
