@@ -10,6 +10,7 @@ from torch import nn
 from torchvision import models
 
 from helpers.deconvnet import RULES, DeconvNet
+from helpers.deconvnet.net import recorded
 from helpers.lenet5 import load_lenet5
 
 
@@ -130,6 +131,21 @@ def test_each_image_projects_as_if_it_were_recorded_alone(name):
         together = net.project(trace, layer, [0, 1])
         alone = torch.cat([net.project(net.record(image), layer, [0, 1]) for image in images.split(1)])
         assert relative_difference(together, alone) < 1e-10
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_run_may_end_at_a_layer(name):
+    """What it has come by is as in a whole run, and the model is left as it was."""
+    model, images, layers = build(name)
+    net = DeconvNet(model)
+    whole = net.record(images)
+    before = [dict(vars(module)) for module in model.modules()]
+    for layer in layers:
+        trace = recorded(model, images, until=layer)
+        assert list(trace.activations)[-1] == whole.value(layer).names[0]
+        assert all(output.equal(whole.activations[key]) for key, output in trace.activations.items())
+        assert net.project(trace, layer, [0]).equal(net.project(whole, layer, [0]))
+        assert [dict(vars(module)) for module in model.modules()] == before
 
 
 def test_what_spoke_for_a_class():

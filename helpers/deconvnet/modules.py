@@ -17,16 +17,21 @@ class Named(Protocol):
     names: list[str]
 
 
+class Reached(BaseException):
+    """The run has come to where it was to end. Models catch errors, but not this."""
+
+
 class Modules:
     """Which module is running, and what each one hands on.
 
     Between `watch` and `leave` each module's `forward` tells of itself. Hooks for all modules would take longer, and
-    would not see what a module's own hooks make of its output.
+    would not see what a module's own hooks make of its output. The run ends when the module at `until` has been named.
     """
 
-    def __init__(self, modules: Sequence[tuple[nn.Module, list[str]]]) -> None:
+    def __init__(self, modules: Sequence[tuple[nn.Module, list[str]]], until: str = "") -> None:
         self.path = self.failed = ""
         self._modules = modules
+        self._until = until
         self._paths = {path for _, paths in modules for path in paths}
         self._thread = threading.get_ident()
         self._undo: list[Callable[[], object]] = []
@@ -99,6 +104,8 @@ class Modules:
                     # A part may be called as a module is.
                     if value is not None and not (part and f"{path}{part}" in self._paths):
                         value.names.append(f"{path}{part}")
+            if path == self._until:
+                raise Reached
 
 
 def _put_back(attributes: dict[str, Any], forward: Callable[..., Any] | None) -> None:

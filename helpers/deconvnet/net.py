@@ -5,6 +5,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from helpers.checks import as_integers, check_count, check_images, check_integer
 from helpers.deconvnet import fast, places, ready, refuse
 from helpers.deconvnet.apart import may_be_split
 from helpers.deconvnet.arguments import tensors_in
+from helpers.deconvnet.modules import Reached
 from helpers.deconvnet.parts import parts_of
 from helpers.deconvnet.tape import Note, Tape, Value
 from helpers.deconvnet.trace import Trace, trace_of
@@ -62,21 +64,7 @@ class DeconvNet:
             ValueError: `images` has a shape or values that the model can't take, the model is in train mode, or one of
                 its layers gives NaN or infinity.
         """
-        check_images(images, "record")
-        parts = parts_of(self.model)
-        ready.check_model(self.model, parts.weights, images)
-        with torch.inference_mode(False), torch.no_grad():
-            # The model may write into its images.
-            copy = images.clone()
-            tape = Tape(parts.modules, copy, [*parts.weights, *parts.others, *tensors_in((further, options))])
-            try:
-                with tape:
-                    self.model(copy, *further, **options)
-            except RuntimeError as error:
-                where = f"layer {tape.failed!r}" if tape.failed else "the network"
-                raise ValueError(f"images of the shape {tuple(images.shape)} can't pass {where}: {error}") from error
-            ready.check_finite(tape, parts)
-            return trace_of(self.model, parts, tape)
+        return recorded(self.model, images, further, options)
 
     def stream(self, images: Tensor, batch_size: int | None = None, start: int = 0) -> Iterator[tuple[slice, Trace]]:
         """`record` a whole dataset, batch after batch, with a progress bar; no trace is kept.
@@ -146,8 +134,8 @@ class DeconvNet:
                 function between the layer and the pixels has no way back.
         """
         way = self._way(trace, layer)
-        activation = _maps_of(trace, layer)
-        wanted = _numbers(activation, channels)
+        activation = maps_of(trace, layer)
+        wanted = channels_of(activation, channels)
         selection = places.checked(select, activation)
         count = activation.shape[1] if isinstance(wanted, slice) else len(wanted)
         pixels = activation.new_zeros(activation.shape[0], count, *trace.images.shape[1:])
@@ -177,8 +165,8 @@ class DeconvNet:
             TypeError, ValueError: as `project`, before the first step.
         """
         way = self._way(trace, layer)
-        activation = _maps_of(trace, layer)
-        wanted = _numbers(activation, channels)
+        activation = maps_of(trace, layer)
+        wanted = channels_of(activation, channels)
         maps = places.selected(activation[:, wanted], places.checked(select, activation))
         top = fast.Lone(maps.transpose(0, 1).unsqueeze(2), wanted, activation.shape[1])
         return self._walk(fast.whole(top), way, trace, layer)
@@ -213,6 +201,35 @@ class DeconvNet:
         if why := refuse.why_not(value, way, trace.images.shape[0]):
             raise ValueError(f"layer {layer!r} can't be projected: {why}")
         return way
+
+
+def recorded(
+    model: nn.Module,
+    images: Tensor,
+    further: Sequence[object] = (),
+    options: Mapping[str, object] = {},
+    until: str = "",
+) -> Trace:
+    """What `DeconvNet.record` returns. If a module has the path `until`, the model is run no further than that.
+
+    Raises:
+        TypeError, ValueError: as `DeconvNet.record`.
+    """
+    check_images(images, "record")
+    parts = parts_of(model)
+    ready.check_model(model, parts.weights, images)
+    with torch.inference_mode(False), torch.no_grad():
+        # The model may write into its images.
+        copy = images.clone()
+        tape = Tape(parts.modules, copy, [*parts.weights, *parts.others, *tensors_in((further, options))], until)
+        try:
+            with tape, suppress(Reached):
+                model(copy, *further, **options)
+        except RuntimeError as error:
+            where = f"layer {tape.failed!r}" if tape.failed else "the network"
+            raise ValueError(f"images of the shape {tuple(images.shape)} can't pass {where}: {error}") from error
+        ready.check_finite(tape, parts)
+        return trace_of(model, parts, tape)
 
 
 def fitting(trace: Trace) -> int:
@@ -294,7 +311,7 @@ def _portions(trace: Trace, way: list[Note], channels: int) -> Iterator[tuple[sl
             yield slice(image, image + images_at_a_time), slice(first, first + maps_at_a_time)
 
 
-def _maps_of(trace: Trace, layer: str) -> Tensor:
+def maps_of(trace: Trace, layer: str) -> Tensor:
     """The output of `layer`, `(N, C, ...)`.
 
     Raises:
@@ -308,7 +325,7 @@ def _maps_of(trace: Trace, layer: str) -> Tensor:
     return activation
 
 
-def _numbers(activation: Tensor, channels: Sequence[int] | None) -> slice | Tensor:
+def channels_of(activation: Tensor, channels: Sequence[int] | None) -> slice | Tensor:
     """`channels` of `activation` `(N, C, h, w)`, checked, and on its device: later steps then move nothing there."""
     if channels is None:
         return slice(None)  # takes all of them without a copy

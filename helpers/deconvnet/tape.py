@@ -126,7 +126,11 @@ class Tape(TorchFunctionMode):
     """
 
     def __init__(
-        self, modules: Sequence[tuple[nn.Module, list[str]]], images: Tensor, constants: Sequence[Tensor]
+        self,
+        modules: Sequence[tuple[nn.Module, list[str]]],
+        images: Tensor,
+        constants: Sequence[Tensor],
+        until: str = "",
     ) -> None:
         super().__init__()
         self.notes: list[Note] = []
@@ -138,7 +142,7 @@ class Tape(TorchFunctionMode):
         self._writes: dict[int, list[_Write]] = {}
         self._has_read = False
         self._opened: set[int] = set()
-        self._modules = Modules(modules)
+        self._modules = Modules(modules, until)
         self._hold(images, self.images)
 
     def __enter__(self) -> Tape:
