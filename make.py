@@ -36,6 +36,7 @@ WHEELS = {
 CHOSEN = ENVIRONMENT / ".torch"
 UV = "uv>=0.7.14,<1"
 
+QUICK = ("02_inspect_switches", "03_implement_the_deconvnet", "04_generate_activation_grids")
 TESTS = [
     ["ruff", "check"],
     ["ruff", "format", "--check"],
@@ -43,6 +44,8 @@ TESTS = [
     # Two runs, as one process that holds torch beside a kernel that holds it too takes 2 GB.
     ["pytest", "tests", "--ignore", "tests/browser", "--ignore", "tests/assignment"],
     ["pytest", "notebooks"],
+    # One other network on the notebooks that take it the least. make replicate runs all, on six.
+    ["replication", "--seed", "1", *(f"notebooks/{name}.ipynb" for name in QUICK)],
 ]
 
 COMMANDS = {}
@@ -118,6 +121,13 @@ def accept():
     """execute all notebooks and keep their new outputs and figures"""
     set_up()
     call("notebooks/run.py", "--in-place", *notebooks(), *notebooks("going_further"))
+
+
+@command
+def replicate():
+    """run the notebooks on six networks, and say which of their claims fall (half an hour)"""
+    set_up()
+    call("-m", "replication")
 
 
 @command

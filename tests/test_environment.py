@@ -83,7 +83,10 @@ AREAS = {
     "what is set up with": (["*.py"], None),
     "helpers": (["helpers/**/*.py"], []),
     "notebooks": (["notebooks/*.ipynb", "notebooks/*/*.ipynb", "notebooks/run.py"], []),
-    "tests": (["tests/*.py", "tests/bad_input/*.py", "notebooks/conftest.py", "benchmarks/*.py"], ["test"]),
+    "tests": (
+        ["tests/*.py", "tests/bad_input/*.py", "notebooks/conftest.py", "benchmarks/*.py", "replication/*.py"],
+        ["test"],
+    ),
     "tests in a browser": (["tests/browser/*.py"], ["test", "browser"]),
     "assignment": (["assignment/*.py", "assignment/grading/*.py", "assignment/source/*/*"], ["assignment"]),
     "tests of the assignment": (["tests/assignment/*.py", "tests/assignment/*/*.py"], ["test", "assignment"]),
@@ -108,7 +111,7 @@ def test_what_is_imported_is_declared(area):
 
 
 def test_every_file_belongs_to_an_area():
-    folders = [ROOT / name for name in ("helpers", "notebooks", "tests", "benchmarks", "assignment")]
+    folders = [ROOT / name for name in ("helpers", "notebooks", "tests", "benchmarks", "replication", "assignment")]
     made = {".ipynb_checkpoints", "release", "submitted", "autograded", "feedback", "downloaded"}
     written = {path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".ipynb")}
     written = {path for path in written if made.isdisjoint(path.relative_to(ROOT).parts)}

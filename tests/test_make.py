@@ -147,8 +147,10 @@ def test_a_command_that_is_none_is_named(computer):
 def test_the_test_commands_run_one_after_the_other_until_one_fails(computer):
     computer.make("run")
     lines = ["python -m " + " ".join(words) for words in module().TESTS]
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert computer.make("test") == lines
+    replication = lines[-1].removeprefix("python -m replication --seed 1 ").split()
+    assert len(replication) == 3 and all((ROOT / name).exists() for name in replication)
     computer.failing = {"ruff format": 2}
     assert computer.fails("test", "run") == 2
     assert computer.started == lines[:2]
@@ -168,6 +170,11 @@ def test_commands_name_the_notebooks_in_order(computer, monkeypatch):
     assert computer.make("further") == [" ".join([RUN, *names])]
     names = ["notebooks/01_a.ipynb", "notebooks/02_b.ipynb", *names]
     assert computer.make("accept") == [" ".join([RUN, "--in-place", *names])]
+
+
+def test_replicate_runs_all_notebooks_on_all_networks(computer):
+    computer.make("run")
+    assert computer.make("replicate") == ["python -m replication"]
 
 
 def test_threads_wait_without_spinning_except_where_it_is_measured(computer, monkeypatch):
