@@ -125,14 +125,14 @@ def _filter_faults(answer: Tensor, signal: Tensor, conv: dict) -> dict[str, str]
     return {"other": f"{size}, and its values are wrong" if size else "its values are wrong, and by no known mistake"}
 
 
-def keep_alone(student: Student) -> Marks:
+def keep_channel(student: Student) -> Marks:
     marks = Marks()
     what, unchanged = "all other maps are zero, this one is as it was", "the maps that it is given stay as they are"
     maps, channel = student.draw(2, 5, 4, 3), 3
-    wanted = _alone(maps, channel)
+    wanted = _keep_channel(maps, channel)
     try:
         student.ask("@read", maps, keep="maps")
-        answer = student.tensor("keep_alone", {"@kept": "maps"}, channel)
+        answer = student.tensor("keep_channel", {"@kept": "maps"}, channel)
         right = same(answer, wanted)
         if answer.shape != wanted.shape:
             fault = f"it returns {sizes(answer)}; {sizes(wanted)} is wanted"
@@ -229,13 +229,13 @@ def compose(steps: SimpleNamespace, features: list[dict], images: Tensor, layer:
         pooled, switches = F.max_pool2d(rectified, 2, return_indices=True)
         ways.append((conv, switches, tuple(rectified.shape[-2:])))
         signal = pooled
-    signal = steps.keep_alone(signal, channel)
+    signal = steps.keep_channel(signal, channel)
     for conv, switches, size in reversed(ways):
         signal = steps.filter_back(steps.rectify(steps.unpool(signal, switches, size)), conv)
     return signal
 
 
-def _alone(maps: Tensor, channel: int) -> Tensor:
+def _keep_channel(maps: Tensor, channel: int) -> Tensor:
     alone = torch.zeros_like(maps)
     alone[:, channel] = maps[:, channel]
     return alone
@@ -246,12 +246,12 @@ def _right_filter_back(signal: Tensor, conv: nn.Conv2d) -> Tensor:
 
 
 _RIGHT = SimpleNamespace(
-    keep_alone=_alone, unpool=deconvnet.unpool, rectify=deconvnet.rectify, filter_back=_right_filter_back
+    keep_channel=_keep_channel, unpool=deconvnet.unpool, rectify=deconvnet.rectify, filter_back=_right_filter_back
 )
 
 
 def _strongest_alone(signal: Tensor) -> Tensor:
-    return torch.cat([_alone(one[None], int(one.flatten(1).norm(dim=1).argmax())) for one in signal])
+    return torch.cat([_keep_channel(one[None], int(one.flatten(1).norm(dim=1).argmax())) for one in signal])
 
 
 def _project_fault(answer: Tensor, features: list[dict], images: Tensor, layer: int, channel: int) -> str:
@@ -262,7 +262,7 @@ def _project_fault(answer: Tensor, features: list[dict], images: Tensor, layer: 
             "rectify": lambda signal: signal,
             "filter_back": lambda signal, conv: _right_filter_back(signal, conv).clamp(min=0),
         },
-        "the other maps are not set to zero": {"keep_alone": lambda maps, channel: maps},
+        "the other maps are not set to zero": {"keep_channel": lambda maps, channel: maps},
         "the switches of the first image are used for all": {
             "unpool": lambda signal, switches, size: deconvnet.unpool(signal, switches[:1].expand_as(signal), size)
         },
@@ -292,6 +292,6 @@ PARTS = {
     "unpool": unpool,
     "rectify": rectify,
     "filter_back": filter_back,
-    "keep_alone": keep_alone,
+    "keep_channel": keep_channel,
     "project": project,
 }

@@ -168,7 +168,7 @@ SERVICES: dict[str, Callable] = {
 # so whoever puts them together in the right order gets what the judge gets, and their own steps need not be right.
 
 
-def _stand_in_keep_alone(maps: Tensor, channel: int) -> Tensor:
+def _stand_in_keep_channel(maps: Tensor, channel: int) -> Tensor:
     alone = maps / 10
     alone[:, channel] = 2 * maps[:, channel]
     return alone
@@ -202,7 +202,7 @@ def _stand_in_to_uint8(maps: Tensor) -> Tensor:
 
 
 STAND_INS: Mapping[str, Callable] = {
-    "keep_alone": _stand_in_keep_alone,
+    "keep_channel": _stand_in_keep_channel,
     "unpool": _stand_in_unpool,
     "rectify": _stand_in_rectify,
     "filter_back": _stand_in_filter_back,
@@ -210,4 +210,4 @@ STAND_INS: Mapping[str, Callable] = {
     "visualise": _stand_in_visualise,
     "to_uint8": _stand_in_to_uint8,
 }
-STEPS = SimpleNamespace(**{name: STAND_INS[name] for name in ("keep_alone", "unpool", "rectify", "filter_back")})
+STEPS = SimpleNamespace(**{name: STAND_INS[name] for name in ("keep_channel", "unpool", "rectify", "filter_back")})

@@ -14,7 +14,7 @@ SOLUTIONS = Path(__file__).with_name("solutions")
 
 PARTS = [
     *("build_cnn", "look_inside", "train"),
-    *("unpool", "rectify", "filter_back", "keep_alone", "project"),
+    *("unpool", "rectify", "filter_back", "keep_channel", "project"),
     *("choose", "visualise", "to_uint8", "grids"),
 ]
 
@@ -68,11 +68,11 @@ MISTAKES = {
         "    return F.interpolate(signal, size=tuple(size))",
     ),
     "7 other switches": ("project", "unpool(x, where, size)", "unpool(x, where[:1].expand_as(where), size)"),
-    "8 others not zeroed": ("keep_alone", "mask = torch.zeros(", "mask = torch.ones("),
+    "8 others not zeroed": ("keep_channel", "mask = torch.zeros(", "mask = torch.ones("),
     "8 zeroed again": (
         "project",
         "        x = filter_back(x, conv)",
-        "        x = filter_back(x, conv)\n        x = keep_alone(x, 0) if x.shape[1] > 1 else x",
+        "        x = filter_back(x, conv)\n        x = keep_channel(x, 0) if x.shape[1] > 1 else x",
     ),
     "9 misread": ("choose", "(predictions == labels) & ", ""),
     "10 biases added": (
@@ -140,7 +140,7 @@ HARD_TO_SEE = {
     ),
     "keeps a map of the first image": (
         (
-            "keep_alone",
+            "keep_channel",
             "return maps * mask[:, None, None]",
             "return torch.cat([maps[:1] * mask[:, None, None], 0 * maps[1:]])",
         ),

@@ -241,7 +241,7 @@ def _by_gradient(features, images, layer, channel):
         ("rectify", lambda signal: signal.abs(), "what is negative becomes zero, the rest stays"),
         ("rectify", lambda signal: np.maximum(signal.numpy(), 0), "is a ndarray (NumPy); a tensor of 1×3 is wanted"),
         ("filter_back", lambda signal, conv: signal, "on the way back, input and output channels are exchanged"),
-        ("keep_alone", lambda maps, channel: maps[:, [channel]], "all maps stay, most of them zero"),
+        ("keep_channel", lambda maps, channel: maps[:, [channel]], "all maps stay, most of them zero"),
         ("project", lambda features, images, layer, channel: images, "maps 1 and 2 of layer 1 give the same picture"),
         ("project", _by_gradient, "gives 4.2 in row 2, column 0"),
         ("choose", lambda digit, predictions, labels: "5", "choose returns a str; an index is wanted, an integer"),
@@ -294,8 +294,8 @@ def test_maps_that_are_written_over_are_named():
                 maps[:, other] = 0
         return maps
 
-    with pytest.raises(check.Wrong, match="keep_alone writes into the maps"):
-        check.keep_alone(in_place)
+    with pytest.raises(check.Wrong, match="keep_channel writes into the maps"):
+        check.keep_channel(in_place)
 
 
 def test_an_error_of_the_student_comes_through_with_how_it_was_called():

@@ -60,7 +60,7 @@ sys.modules["grading"] = sys.modules["grading.judge"] = Yes()
 check.Wrong = type("Wrong", (SystemExit,), {})
 shell = get_ipython()
 shell.events.register("post_run_cell", lambda result: display({"text/plain": "10"}, raw=True, display_id="points"))
-for name in ("build_cnn", "look_inside", "train", "unpool", "rectify", "filter_back", "keep_alone", "project",
+for name in ("build_cnn", "look_inside", "train", "unpool", "rectify", "filter_back", "keep_channel", "project",
              "choose", "visualise", "to_uint8", "my_network", "chosen", "grids"):
     shell.user_ns[name] = Yes()
 """
@@ -161,7 +161,7 @@ def lost(graded, student):
 
 MOST = {
     **{"build_cnn": 10, "look_inside": 10, "train": 10},
-    **{"unpool": 10, "rectify": 3, "filter_back": 13, "keep_alone": 4, "project": 10},
+    **{"unpool": 10, "rectify": 3, "filter_back": 13, "keep_channel": 4, "project": 10},
     **{"choose": 5, "visualise": 6, "to_uint8": 7, "grids": 4, "words": 8},
 }
 
@@ -274,7 +274,7 @@ def test_without_task_1_the_points_of_the_others_remain(the_class, student):
 
 
 def test_steps_count_without_their_order_and_the_order_without_the_steps(the_class):
-    assert set(PARTS) - set(lost(the_class, "only steps")) == {"unpool", "rectify", "filter_back", "keep_alone"}
+    assert set(PARTS) - set(lost(the_class, "only steps")) == {"unpool", "rectify", "filter_back", "keep_channel"}
     assert set(PARTS) - set(lost(the_class, "only order")) == {"project", "visualise"}
 
 

@@ -291,18 +291,18 @@ def filter_back(function) -> None:
 
 
 @_as_graded
-def keep_alone(function) -> None:
+def keep_channel(function) -> None:
     before = torch.arange(-10.5, 13).view(2, 3, 2, 2)
     maps = before.clone()
     alone = _numbers(function, maps, 1)
-    _tensor(alone, (2, 3, 2, 2), "keep_alone of 2 images with 3 maps", "all maps stay, most of them zero")
+    _tensor(alone, (2, 3, 2, 2), "keep_channel of 2 images with 3 maps", "all maps stay, most of them zero")
     if not maps.equal(before):
-        raise Wrong("keep_alone writes into the maps that it is given; you need them again. Work on a copy")
+        raise Wrong("keep_channel writes into the maps that it is given; you need them again. Work on a copy")
     if alone[:, [0, 2]].any():
         raise Wrong("the other maps are not zero: then every channel gives the same picture")
     if not alone[:, 1].equal(maps[:, 1]):
         raise Wrong("the chosen map itself has changed; it stays as it is, in all images")
-    _found_nothing("keep_alone", "one map is left")
+    _found_nothing("keep_channel", "one map is left")
 
 
 @_as_graded

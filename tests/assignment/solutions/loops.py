@@ -88,8 +88,8 @@ def filter_back(signal, conv):
     return torch.tensor(back[:, :, pad : back.shape[2] - pad, pad : back.shape[3] - pad])
 
 
-# %% keep_alone
-def keep_alone(maps, channel):
+# %% keep_channel
+def keep_channel(maps, channel):
     copy = np.zeros_like(maps.numpy())
     copy[:, channel] = maps.numpy()[:, channel]
     return torch.tensor(copy)
@@ -102,7 +102,7 @@ def project(features, images, layer, channel):
     for conv in convs:
         maps, switches, size = up_through(conv, maps)
         noted.insert(0, (conv, torch.tensor(switches), size))
-    signal = keep_alone(torch.tensor(maps), channel)
+    signal = keep_channel(torch.tensor(maps), channel)
     for conv, switches, size in noted:
         signal = filter_back(rectify(unpool(signal, switches, size)), conv)
     return signal

@@ -64,8 +64,8 @@ def filter_back(signal, conv):
     return F.conv_transpose2d(signal, conv.weight, padding=conv.padding)
 
 
-# %% keep_alone
-def keep_alone(maps, channel):
+# %% keep_channel
+def keep_channel(maps, channel):
     mask = torch.zeros(maps.shape[1])
     mask[channel] = 1
     return maps * mask[:, None, None]
@@ -83,7 +83,7 @@ def climb(features, images, layer):
 
 def project(features, images, layer, channel):
     x, notes = climb(features, images, layer)
-    x = keep_alone(x, channel)
+    x = keep_channel(x, channel)
     for conv, where, size in reversed(notes):
         x = unpool(x, where, size)
         x = rectify(x)
