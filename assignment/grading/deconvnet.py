@@ -27,9 +27,9 @@ def unpool(student: Student) -> Marks:
         wanted = deconvnet.unpool(signal, switches, size)
         try:
             answer = student.tensor("unpool", signal, switches, size)
-            marks.give(worth, same(answer, wanted), what, _unpool_fault(answer, signal, wanted))
+            marks.add(worth, same(answer, wanted), what, _unpool_fault(answer, signal, wanted))
         except NoAnswer as reason:
-            marks.give(worth, 0, what, str(reason))
+            marks.add(worth, 0, what, str(reason))
     return marks
 
 
@@ -63,9 +63,9 @@ def rectify(student: Student) -> Marks:
     try:
         answer = student.tensor("rectify", signal)
         wrong = "negative values come through" if bool((answer < 0).any()) else "positive values are changed, or lost"
-        marks.give(3, same(answer, deconvnet.rectify(signal)), "what is negative becomes zero, the rest stays", wrong)
+        marks.add(3, same(answer, deconvnet.rectify(signal)), "what is negative becomes zero, the rest stays", wrong)
     except NoAnswer as reason:
-        marks.give(3, 0, "what is negative becomes zero, the rest stays", str(reason))
+        marks.add(3, 0, "what is negative becomes zero, the rest stays", str(reason))
     return marks
 
 
@@ -100,7 +100,7 @@ def filter_back(student: Student) -> Marks:
         ("bias", 3, "the biases stay out"),
     ):
         fault = faults["other"] or faults[name]
-        marks.give(worth, not fault, what, fault)
+        marks.add(worth, not fault, what, fault)
     return marks
 
 
@@ -140,12 +140,12 @@ def keep_channel(student: Student) -> Marks:
             fault = (
                 "the other maps are not zero" if same(answer[:, [channel]], wanted[:, [channel]]) else "wrong values"
             )
-        marks.give(3, right, what, fault)
+        marks.add(3, right, what, fault)
         kept = same(student.tensor("@read", {"@kept": "maps"}), maps)
-        marks.give(1, right and kept, unchanged, "they are written over" if right else "not looked at")
+        marks.add(1, right and kept, unchanged, "they are written over" if right else "not looked at")
     except NoAnswer as reason:
-        marks.give(3, 0, what, str(reason))
-        marks.give(1, 0, unchanged, "not looked at")
+        marks.add(3, 0, what, str(reason))
+        marks.add(1, 0, unchanged, "not looked at")
     return marks
 
 
@@ -166,7 +166,7 @@ def project(student: Student) -> Marks:
         features, pixels = without_ties(student, convs, images)
         channel = int(student.integers(1, convs[layer - 1][0]))
         right, fault = _is_projection(student, features, pixels, layer, channel)
-        marks.give(worth, right, what, fault)
+        marks.add(worth, right, what, fault)
     return marks
 
 

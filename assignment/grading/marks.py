@@ -15,7 +15,7 @@ class Marks:
 
     steps: list[tuple[float, float, str]] = field(default_factory=list)
 
-    def give(self, worth: float, earned: float | bool, what: str, otherwise: str = "") -> None:
+    def add(self, worth: float, earned: float | bool, what: str, otherwise: str = "") -> None:
         """Add a step. `earned` is a share of it, from 0 to 1; `otherwise` says what is wrong if it is below 1."""
         self.steps.append(
             (worth, worth * float(earned), what if earned == 1 else f"wanted: {what}. Found: {otherwise}")

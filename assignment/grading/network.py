@@ -53,19 +53,19 @@ def build_cnn(student: Student) -> Marks:
     except NoAnswer as error:
         answer, reason = torch.empty(0), str(error)
     shape = answer.shape == (5, 10)
-    marks.give(2, shape, output, reason or f"it returns {sizes(answer)}")
+    marks.add(2, shape, output, reason or f"it returns {sizes(answer)}")
     one = shape and same(answer.exp().sum(dim=1), torch.ones(5)) and bool((answer <= 1e-6).all())
-    marks.give(2, one, normal, "exp of the ten outputs does not add up to 1" if shape else "not looked at")
+    marks.add(2, one, normal, "exp of the ten outputs does not add up to 1" if shape else "not looked at")
     fault = reason or _shape_fault(student, "cnn", 6, 16)
-    marks.give(2, not fault, layers, fault)
+    marks.add(2, not fault, layers, fault)
     fault = fault or _forward_fault(student, "cnn", images, 6, 16)
-    marks.give(2, not fault, computes, fault)
+    marks.add(2, not fault, computes, fault)
     try:
         student.ask("build_cnn", 4, 9, keep="other cnn")
         fault = _shape_fault(student, "other cnn", 4, 9) or _forward_fault(student, "other cnn", images, 4, 9)
     except NoAnswer as error:
         fault = str(error)
-    marks.give(2, not fault, others, fault)
+    marks.add(2, not fault, others, fault)
     return marks
 
 
@@ -115,7 +115,7 @@ def look_inside(student: Student) -> Marks:
             raise NoAnswer(f"it returns {kind(inside)}; a dictionary is wanted")
     except NoAnswer as reason:
         for name, points in worth.items():
-            marks.give(points, 0, name, str(reason))
+            marks.add(points, 0, name, str(reason))
         return marks
     maps = images
     for layer in (1, 2):
@@ -125,10 +125,10 @@ def look_inside(student: Student) -> Marks:
         for what, wanted in (("filters", weight), ("pooled", maps)):
             name = f"{what}{layer}"
             fault = _tensor_fault(inside.get(name), wanted)
-            marks.give(worth[name], not fault, name, fault)
+            marks.add(worth[name], not fault, name, fault)
         name = f"switches{layer}"
         fault = _switch_fault(inside.get(name), rectified)
-        marks.give(worth[name], not fault, name, fault)
+        marks.add(worth[name], not fault, name, fault)
     return marks
 
 
@@ -175,7 +175,7 @@ def train(student: Student) -> Marks:
     reads, fault = _accuracy(student)
     for wanted in (0.90, 0.97, 0.98):
         what = f"my_network reads {wanted:.0%} of the test images"
-        marks.give(2, not fault and reads >= wanted, what, fault or f"it reads {reads:.2%}")
+        marks.add(2, not fault and reads >= wanted, what, fault or f"it reads {reads:.2%}")
     what = "train learns from the images and labels that it is given"
     images, labels = load_mnist("train")
     chosen = torch.randperm(len(images), generator=student.random)[:25_000]
@@ -188,9 +188,9 @@ def train(student: Student) -> Marks:
             raise NoAnswer("after it, the model does not return (N, 10)")
         share = (answer.argmax(dim=1) == other[20_000:]).double().mean().item()
         fault = f"a simple model with new labels reads {share:.0%} after it; 70 % is wanted"
-        marks.give(4, share >= 0.7, what, fault)
+        marks.add(4, share >= 0.7, what, fault)
     except NoAnswer as reason:
-        marks.give(4, 0, what, str(reason))
+        marks.add(4, 0, what, str(reason))
     return marks
 
 

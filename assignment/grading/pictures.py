@@ -32,10 +32,10 @@ def choose(student: Student) -> Marks:
             fault = str(reason)
         if fault:
             break
-    marks.give(3, not fault, what, fault)
+    marks.add(3, not fault, what, fault)
     faults = {digit: _choice_fault(student, digit) for digit in DIGITS}
     wrong = "; ".join(dict.fromkeys(text for text in faults.values() if text))
-    marks.give(2, sum(not text for text in faults.values()) / len(DIGITS), "chosen, for 0, 1, 5 and 8", wrong)
+    marks.add(2, sum(not text for text in faults.values()) / len(DIGITS), "chosen, for 0, 1, 5 and 8", wrong)
     return marks
 
 
@@ -77,7 +77,7 @@ def visualise(student: Student) -> Marks:
     ):
         features, image = without_ties(student, convs, (1, 1, *size))
         right, fault = _is_visualisation(student, features, image)
-        marks.give(worth, right, what, fault)
+        marks.add(worth, right, what, fault)
     return marks
 
 
@@ -115,7 +115,7 @@ def to_uint8(student: Student) -> Marks:
     found = [_shade_faults(student, signed) for signed in (maps, -maps)]
     for name, (worth, what) in SHADES.items():
         fault = next((faults[name] for faults in found if faults[name]), "")
-        marks.give(worth, not fault, what, fault)
+        marks.add(worth, not fault, what, fault)
     return marks
 
 
@@ -166,7 +166,7 @@ def grids(student: Student) -> Marks:
             fault = "it is neither right nor what your cell makes of your to_uint8 and visualise of that image"
         except NoAnswer as reason:
             right, fault = False, str(reason)
-        marks.give(1, right, f"grids[{digit}] holds the 22 pictures of the chosen image", fault)
+        marks.add(1, right, f"grids[{digit}] holds the 22 pictures of the chosen image", fault)
     return marks
 
 
