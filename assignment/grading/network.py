@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from grading.given import given_network
+from grading.given_network import given_network
 from grading.kernel import NoAnswer
 from grading.marks import Marks, Student, kind, same, sizes
 from helpers.data import load_mnist

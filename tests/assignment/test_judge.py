@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from grading import network, remote
-from grading.given import given_network
+from grading.given_network import given_network
 from grading.judge import PARTS as JUDGED
 from grading.kernel import NoAnswer, _check_size, _read
 from grading.marks import Student
