@@ -5,17 +5,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import pictures
+import compare_pictures
 import pytest
+from compare_pictures import differences, leave, pictures_of
 from nbval.plugin import IPyNbCell
-from pictures import differences, leave, pictures_of
 
 # What a cell with this tag draws comes of many steps in single precision, such as a training: it
 # differs between processors.
 NOT_COMPARED = "varies-by-processor"
 DIFFERENCES = Path(__file__).resolve().parents[1] / "build" / "differences"
 # Readers have settings of their own. These change every picture that heeds them.
-SETTINGS = Path(pictures.__file__).with_name("hostile.matplotlibrc")
+SETTINGS = Path(compare_pictures.__file__).with_name("hostile.matplotlibrc")
 
 
 def pytest_configure(config):

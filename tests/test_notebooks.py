@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import nbformat
 import pytest
-from pictures import pictures_of
+from compare_pictures import pictures_of
 from stored import NOTEBOOKS, code_cells, is_left_by_a_tool
 
 from helpers.training import predict

@@ -8,15 +8,15 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import compare_pictures
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
-import pictures
 import pytest
 import torch
+from compare_pictures import differences, leave, pictures_of
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
-from pictures import differences, leave, pictures_of
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from stored import NOTEBOOKS, code_cells
@@ -179,7 +179,7 @@ def test_the_cells_of_an_image_are_its_pixels(grid):
         pixels = np.asarray(opened.convert("RGB"), dtype=int)
         for panel in json.loads(opened.info["Description"])["panels"]:
             ink = (255 * image.numpy()).round()
-            assert np.abs(pictures._cells(pixels, panel)[..., 0] - ink).max() <= 1, (rows, columns)
+            assert np.abs(compare_pictures._cells(pixels, panel)[..., 0] - ink).max() <= 1, (rows, columns)
 
 
 # --- what it catches ------------------------------------------------------------------------------------------------
