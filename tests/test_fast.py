@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from helpers.deconvnet import DeconvNet, fast
+from helpers.deconvnet import DeconvNet, fast, ways_back
 from helpers.deconvnet import net as net_module
 
 # (kernel size, padding, size of the signal): of blocks whole and cut, of every smallest kind, and as long as wide.
@@ -61,6 +61,22 @@ def test_single_channels_equal_the_transposed_convolution_of_each_among_zeros(ch
     assert relative_difference(ours, theirs.to(dtype)) < TOLERANCE[dtype]
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize(("stride", "padding", "dilation"), [((2, 2), (3, 3), (1, 1)), ((3, 1), (0, 2), (1, 2))])
+@pytest.mark.parametrize(("channels", "kernel"), [(3, (7, 5)), (1, (2, 3)), (9, (1, 1))])
+def test_columns_equal_the_transposed_convolution(channels, kernel, stride, padding, dilation, dtype):
+    """Also with rows and columns that no filter has reached."""
+    torch.manual_seed(0)
+    padding = tuple(min(padding[i], dilation[i] * (kernel[i] - 1)) for i in (0, 1))
+    size, weight = (31, 29), torch.randn(6, channels, *kernel, dtype=dtype)
+    signal = torch.randn_like(
+        F.conv2d(torch.zeros(4, channels, *size, dtype=dtype), weight, None, stride, padding, dilation)
+    )
+    ours = fast.by_columns(signal, weight, size, stride, padding, dilation)
+    theirs = ways_back.filter_back(signal, weight, size, stride, padding, dilation, 1)
+    assert relative_difference(ours, theirs) < TOLERANCE[dtype]
+
+
 @pytest.mark.parametrize(
     ("settings", "applies"),
     [
@@ -83,7 +99,7 @@ def test_project_is_right_where_the_fast_way_applies_and_where_not(settings, app
     images = torch.randn(2, 2, 14, 15, dtype=torch.float64)
     conv = chain[0]
     given = conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups
-    assert (fast._padding(images, *given) is not None) is applies
+    assert fast.reversible(conv.weight, ways_back.settings_of(images, *given)) is applies
     net = DeconvNet(chain)
     maps = net.project(net.record(images), "3")
     assert relative_difference(maps, maps_by_autograd(chain, 3, images, "deconvnet")) < 1e-10

@@ -1,11 +1,11 @@
-"""The same mathematics, sooner: single feature maps go alone, and few channels are filtered in blocks.
+"""The same mathematics, sooner: single feature maps go alone, few channels are filtered in blocks or by columns.
 
 A feature map that is projected is the only one of its layer that is not zero, down to the first convolution: `Lone`
 holds it without the zeros. Two cases of the transposed convolution are ordinary convolutions: with stride 1, it is that
-with flipped filters. Where it is not, `_padding` says so.
+with flipped filters. Where it is not, `reversible` says so.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from typing import Any
@@ -15,12 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from helpers.deconvnet import ways_back
-from helpers.deconvnet.ways_back import Signals, Up, padding_of, pair
+from helpers.deconvnet.ways_back import Settings, Signals, Up
 
 # A processor makes that many channels at once, and needs as long for a single one.
 _SIMD_WIDTH = 16
-# Of more channels than this, blocks of pixels bring no gain.
+# Of more channels than this, neither blocks of pixels nor columns bring a gain;
 FEW = 4
+# and from more channels than this, columns are quicker than blocks.
+_FEW_ABOVE = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +68,10 @@ def alone(signal: Lone, name: str, up: Up, args: tuple[Any, ...], kwargs: dict[s
         factor = factors[0, 0, signal.channels].view(-1, 1, 1, *ones)
         return (Lone(signal.maps * factor, signal.channels, signal.count),)
     if name == "conv2d":
-        padding = _padding(*args, **kwargs)
-        if padding is not None:
-            filters = up.tensors[1][signal.channels]
-            return (of_single_channels(signal.maps[:, :, 0].transpose(0, 1), filters, padding),)
+        weight, settings = up.tensors[1], ways_back.settings_of(*args, **kwargs)
+        if signal.maps.dim() == 5 and reversible(weight, settings) and settings.padding is not None:
+            maps = signal.maps[:, :, 0].transpose(0, 1)
+            return (of_single_channels(maps, weight[signal.channels], settings.padding),)
     return None
 
 
@@ -78,29 +80,25 @@ def _own(recorded: Tensor, channels: Tensor | slice) -> Tensor:
     return recorded[:, channels].transpose(0, 1).unsqueeze(2)
 
 
-def _padding(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> tuple[int, int] | None:
-    """The padding of a convolution that can be reversed by the functions of this module; None if it can't."""
-    around = padding_of(padding, weight, pair(dilation))
-    simple = groups == 1 and pair(stride) == (1, 1) and pair(dilation) == (1, 1) and input.dim() == 4
-    if around is None or not simple or any(around[i] >= weight.shape[i + 2] for i in (0, 1)):
-        return None
-    return around
+def reversible(weight: Tensor, settings: Settings) -> bool:
+    """Whether this convolution is reversed by an ordinary one with flipped filters."""
+    stride, padding, dilation, groups = settings
+    simple = groups == 1 and stride == dilation == (1, 1)
+    return simple and padding is not None and padding[0] < weight.shape[2] and padding[1] < weight.shape[3]
 
 
 def _conv2d(signal: Tensor, up: Up, *args: Any, **kwargs: Any) -> Signals:
-    weight, around = up.tensors[1], _padding(*args, **kwargs)
-    if around is None or weight.shape[1] > FEW:
+    (input, weight), settings = up.tensors[:2], ways_back.settings_of(*args, **kwargs)
+    stride, padding, dilation, groups = settings
+    few, skips = weight.shape[1] <= FEW, weight.shape[2:] == (1, 1) and stride != (1, 1)
+    if padding is None or groups > 1 or not (few or skips):
         return ways_back.WAYS_BACK["conv2d"](signal, up, *args, **kwargs)
-    back = to_few_channels(signal.flatten(0, 1), weight, around)
-    return (back.unflatten(0, signal.shape[:2]),)
+    maps = signal.flatten(0, -4)
+    if few and len(weight) <= _FEW_ABOVE and reversible(weight, settings):
+        back = to_few_channels(maps, weight, padding)
+    else:
+        back = by_columns(maps, weight, input.shape[-2:], stride, padding, dilation)
+    return (back.unflatten(0, signal.shape[:-3]),)
 
 
 WAYS_BACK: Mapping[str, Callable[..., Signals]] = {**ways_back.WAYS_BACK, "conv2d": _conv2d}
@@ -153,6 +151,26 @@ def to_few_channels(signal: Tensor, weight: Tensor, padding: tuple[int, int]) ->
         signal = F.pad(signal, (0, rest[1], 0, rest[0]))
     blocks = F.conv2d(signal, larger, stride=side, padding=_around(weight, padding))
     return F.pixel_shuffle(blocks, side)[..., :height, :width]
+
+
+def by_columns(
+    signal: Tensor,
+    weight: Tensor,
+    size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+) -> Tensor:
+    """`ways_back.filter_back`, where the result has few channels, or the filters are single pixels that a stride parts.
+
+    A product of matrices says what each value gives to each pixel that it reaches: a column of them. Then they are
+    summed where they meet. `F.conv_transpose2d` takes about twice as long.
+    """
+    # In one piece, and one map after the other: products of whole batches, and their columns, take as long as was won.
+    filters, kernel = weight.flatten(1).t().contiguous(), weight.shape[2:]
+    height, width = size
+    settings = tuple(dilation), tuple(padding), tuple(stride)
+    return torch.stack([F.fold(filters @ one, (height, width), kernel, *settings) for one in signal.flatten(2)])
 
 
 def _around(weight: Tensor, padding: tuple[int, int]) -> tuple[int, int]:

@@ -128,9 +128,16 @@ def _maximum(signal: Tensor, up: Up, *args: Any, **kwargs: Any) -> Signals:
     return tuple(summed(back, one.shape) for one in up.tensors)
 
 
-def _conv2d(
-    signal: Tensor,
-    up: Up,
+class Settings(NamedTuple):
+    """Those of a convolution, in rows and columns; the padding is None if one side has more of it than the other."""
+
+    stride: tuple[int, int]
+    padding: tuple[int, int] | None
+    dilation: tuple[int, int]
+    groups: int
+
+
+def settings_of(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
@@ -138,13 +145,17 @@ def _conv2d(
     padding: Any = 0,
     dilation: Any = 1,
     groups: int = 1,
-) -> Signals:
-    stride, dilation = pair(stride), pair(dilation)
-    around = padding_of(padding, weight, dilation)
-    if around is None:
+) -> Settings:
+    """The settings of the convolution that was called with these."""
+    return Settings(pair(stride), padding_of(padding, weight, pair(dilation)), pair(dilation), groups)
+
+
+def _conv2d(signal: Tensor, up: Up, *args: Any, **kwargs: Any) -> Signals:
+    stride, padding, dilation, groups = settings_of(*args, **kwargs)
+    if padding is None:
         return _transposed(signal, up)
-    maps = signal.flatten(0, -4)
-    back = filter_back(maps, weight, input.shape[-2:], stride, around, dilation, groups)
+    maps, (input, weight) = signal.flatten(0, -4), up.tensors[:2]
+    back = filter_back(maps, weight, input.shape[-2:], stride, padding, dilation, groups)
     return (back.unflatten(0, signal.shape[:-3]),)
 
 
