@@ -9,12 +9,12 @@ from nbformat.v4 import new_markdown_cell, new_output
 from nbgrader import utils
 from traitlets import Integer
 
-from grading import deconvnet, network, pictures
+from grading import deconvnet_task, network_task, pictures_task
 from grading.kernel import StudentKernel, is_run
 from grading.marks import Marks, Student
 from grading.restore import JUDGED, RESTORED, as_released, grade_id
 
-PARTS = network.PARTS | deconvnet.PARTS | pictures.PARTS
+PARTS = network_task.PARTS | deconvnet_task.PARTS | pictures_task.PARTS
 
 
 class Judge(StudentKernel):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from grading import network, remote
+from grading import network_task, remote
 from grading.given_network import given_network
 from grading.judge import PARTS as JUDGED
 from grading.kernel import NoAnswer, _check_size, _read
@@ -221,7 +221,7 @@ def test_a_wrong_linear_layer_costs_nothing_of_looking_inside(right, tmp_path):
 
 
 def trained_share(model, right, folder):
-    return network._accuracy(student_with(right | {"my_network": model}, folder))
+    return network_task._accuracy(student_with(right | {"my_network": model}, folder))
 
 
 def test_the_given_network_in_another_order_is_no_training(right, tmp_path):
