@@ -70,9 +70,14 @@ def _panel(mappable: ScalarMappable, extent: Bbox, height: float, dots: list) ->
     top, bottom = int(height) - extent.ymax, int(height) - extent.ymin
     values = mappable.get_array()
     assert values is not None  # as it is drawn
+    shape = list(values.shape[:2]) if values.ndim > 1 else [len(values), 1]
+    if values.ndim == 3:
+        # in colour: bytes, 0 and 255 at the two ends of the scale, behind them how opaque each pixel is
+        low, high = mappable.get_clim()
+        values = low + values[values[..., 3] > 0][:, :3] / 255 * (high - low)
     return {
         "box": [round(float(side), 1) for side in (extent.xmin, top, extent.xmax, bottom)],
-        "shape": list(values.shape[:2]) if values.ndim > 1 else [len(values), 1],
+        "shape": shape,
         "scale": _short(mappable.get_clim()),
         "values": _short((values.min(), values.max(), values.mean())),
         "dots": [[round(float(y), 1), round(float(x), 1)] for x, y in dots],

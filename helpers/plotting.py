@@ -6,6 +6,8 @@ a reader's own figures are drawn under the reader's settings.
 Every picture follows the same rules. Ink is grey, 0 black and 1 white. What is signed is drawn from blue through grey,
 which is exactly zero, to yellow; as the map grows lighter from end to end, it keeps its meaning in a greyscale print.
 All signed panels of a figure share one symmetric scale, and all activations one that starts at zero: both are shown.
+Images in colour are drawn as they are. What is signed and has three channels is drawn in colour around mid-grey, which
+is exactly zero: each channel darker below, lighter above.
 """
 
 import io
@@ -24,7 +26,7 @@ from IPython.display import Image, display
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor
@@ -47,6 +49,8 @@ COLOURS = {
     "activation": plt.get_cmap("inferno").resampled(256),
 }
 GREYS = plt.get_cmap("Greys").resampled(256)
+# What a channel of a signed picture in colour is drawn as. Its middle is #808080.
+CHANNEL = LinearSegmentedColormap.from_list("channel", ["#000000", "#808080", "#ffffff"], N=257)
 UNITS = {"signed": "value (grey is 0)", "activation": "activation"}
 
 # What matplotlib counts among its settings and is none of a picture: windows, keys, kinds of files.
@@ -84,13 +88,13 @@ def _draw_under_defaults(draw: Callable[[RendererBase], None], renderer: Rendere
 
 @dataclass(frozen=True)
 class Panel:
-    """One small picture: `pixels` `(H, W)`, what stands above it, and what its values are.
+    """One small picture: `pixels` `(H, W)`, or `(3, H, W)` in colour, what stands above it, and what its values are.
 
     The pixels may be of any kind of numbers, on any device, and part of a graph, as weights are.
 
     Attributes:
         kind: `"ink"` for images from 0 to 1, `"signed"` for weights and reconstructions, `"activation"` for what is
-            zero or more.
+            zero or more, which has no colour.
         dots: positions `(2, K)`, rows and columns, to be marked on the picture.
     """
 
@@ -138,9 +142,9 @@ def panels(
 
     Raises:
         TypeError: a row is no sequence of panels, or the pixels of one are no tensor of real numbers.
-        ValueError: they are not `(H, W)` or not finite, a panel is of an unknown kind, is an activation below zero, or
-            has dots that are not `(2, K)` within it; there is no panel, there are not as many row labels as rows, the
-            limit is not positive, or a unit is for a kind without a colour bar.
+        ValueError: they are neither `(H, W)` nor `(3, H, W)`, or not finite, a panel is of an unknown kind, is an
+            activation below zero or in colour, or has dots that are not `(2, K)` within it; there is no panel, there
+            are not as many row labels as rows, the limit is not positive, or a unit is for a kind without a colour bar.
     """
     if any(isinstance(row, Panel) for row in rows):
         raise TypeError("a row is a Panel; panels needs rows of panels, such as [[one, other]]")
@@ -156,15 +160,20 @@ def panels(
         raise ValueError(f"units for {', '.join(sorted(unknown))}; only {' and '.join(UNITS)} have a colour bar")
     units = {**UNITS, **units}
     columns = max(map(len, rows))
-    norms, bars = {"ink": Normalize(0, 1)}, []
-    if signed := [_values(panel) for panel in drawn if panel.kind == "signed"]:
-        values = torch.cat(signed)
+    norms = {"ink": Normalize(0, 1)}
+    # for each: the kind, the colours, the label, and which ends are pointed
+    bars: list[tuple[str, Colormap, str, str]] = []
+    if signed := [panel for panel in drawn if panel.kind == "signed"]:
+        values = torch.cat([_values(panel) for panel in signed])
         end = limit or signed_limit(values)
         norms["signed"] = Normalize(-end, end)
-        bars.append(("signed", units["signed"], "both" if float(values.abs().max()) > end else "neither"))
+        extend = "both" if float(values.abs().max()) > end else "neither"
+        for dimensions, colours, of_what in ((2, SIGNED, ""), (3, CHANNEL, "red, green, blue: ")):
+            if any(panel.pixels.dim() == dimensions for panel in signed):
+                bars.append(("signed", colours, of_what + units["signed"], extend))
     if activations := [_values(panel) for panel in drawn if panel.kind == "activation"]:
         norms["activation"] = Normalize(0, float(torch.cat(activations).max()) or 1.0)
-        bars.append(("activation", units["activation"], "neither"))
+        bars.append(("activation", COLOURS["activation"], units["activation"], "neither"))
     with plt.rc_context(STYLE):
         cell = (WIDTH - 0.7 * len(bars) - (0.9 if row_labels else 0)) / columns
         text = max(0.05, 0.19 * max(len(panel.label.splitlines()) for panel in drawn))
@@ -184,8 +193,8 @@ def panels(
                     _draw(place, panel, norms[panel.kind])
             if row_labels:
                 axes[i, 0].text(-0.12, 0.5, row_labels[i], transform=axes[i, 0].transAxes, ha="right", va="center")
-        for kind, name, extend in bars:
-            mappable = ScalarMappable(norms[kind], COLOURS[kind])
+        for kind, shades, name, extend in bars:
+            mappable = ScalarMappable(norms[kind], shades)
             figure.colorbar(mappable, ax=axes, label=name, aspect=30, fraction=0.04, pad=0.03, extend=extend)
     return figure
 
@@ -198,18 +207,23 @@ def _checked_panel(panel: Panel) -> Panel:
     """
     if not isinstance(panel, Panel):
         raise TypeError(f"a row holds a {type(panel).__name__}; panels needs Panel(tensor)s, or None")
-    panel = replace(panel, pixels=_checked(panel.pixels, "pixels", dimensions=2, gaps=True))
+    panel = replace(panel, pixels=_checked(panel.pixels, "pixels", gaps=True))
+    shape = tuple(panel.pixels.shape)
+    if len(shape) != 2 and (len(shape) != 3 or shape[0] != 3):
+        raise ValueError(f"pixels of the shape {shape}: needed are (H, W), or (3, H, W) in colour")
     if panel.kind not in COLOURS:
         raise ValueError(f"kind is {panel.kind!r}; it must be one of {', '.join(COLOURS)}")
+    if panel.kind == "activation" and len(shape) == 3:
+        raise ValueError("an activation in colour: only 'ink' and 'signed' have red, green and blue")
     if panel.kind == "activation" and (lowest := float(_values(panel).min())) < 0:
         raise ValueError(f"an activation of {lowest:g}: it is drawn from zero; 'signed' goes below")
     if panel.dots is not None:
         dots = _checked(panel.dots, "dots", dimensions=2)
         if len(dots) != 2:
             raise ValueError(f"dots of the shape {tuple(dots.shape)}: needed are (2, K), rows and columns")
-        ends = torch.tensor(panel.pixels.shape)[:, None]
+        ends = torch.tensor(shape[-2:])[:, None]
         if not ((dots >= 0) & (dots < ends)).all():
-            raise ValueError(f"dots reach out of a panel of {tuple(panel.pixels.shape)}: {panel.dots.tolist()}")
+            raise ValueError(f"dots reach out of a panel of {shape[-2:]}: {panel.dots.tolist()}")
         panel = replace(panel, dots=dots)
     return panel
 
@@ -238,23 +252,32 @@ def _checked(values: Tensor, name: str, dimensions: int | None = None, *, gaps: 
 
 
 def _is_mosaic(pixels: Tensor) -> bool:
-    """Whether `pixels` `(H, W)` are finite but for NaN in each line between tiles of one size, and in no other."""
-    nan = pixels.isnan()
+    """Whether `pixels` `(..., H, W)` are finite but for NaN in each line between tiles of one size, and in no other."""
+    channels = pixels.isnan().flatten(0, -3) if pixels.dim() > 2 else pixels.isnan()[None]
+    nan = channels[0]
     lines = []
-    for dim, length in enumerate(pixels.shape):
+    for dim, length in enumerate(nan.shape):
         whole = nan.all(dim=1 - dim)
         tile = int(whole.int().argmax()) if whole.any() else length
         if tile == 0 or (length + 1) % (tile + 1):
             return False
         lines.append(torch.arange(length) % (tile + 1) == tile)
-    return nan.equal(lines[0][:, None] | lines[1]) and not pixels.isinf().any()
+    return bool((channels == (lines[0][:, None] | lines[1])).all()) and not pixels.isinf().any()
 
 
 def _draw(axes: Axes, panel: Panel, norm: Normalize) -> None:
-    axes.imshow(panel.pixels.numpy(), cmap=COLOURS[panel.kind], norm=norm, interpolation="nearest")
+    pixels = panel.pixels.numpy() if panel.pixels.dim() == 2 else _in_colour(panel.pixels, norm)
+    axes.imshow(pixels, cmap=COLOURS[panel.kind], norm=norm, interpolation="nearest")
     axes.set_title(panel.label, pad=3)
     if panel.dots is not None:
         axes.scatter(panel.dots[1], panel.dots[0], s=9, c="white", edgecolors="black", linewidths=0.5)
+
+
+def _in_colour(pixels: Tensor, norm: Normalize) -> np.ndarray:
+    """`pixels` `(3, H, W)` as bytes `(H, W, 4)`, for which matplotlib has no scale; gaps can be looked through."""
+    bytes = np.round(255 * np.clip(norm(pixels.permute(1, 2, 0).numpy()), 0, 1))
+    opaque = np.isfinite(bytes).all(axis=2, keepdims=True)
+    return np.concatenate([np.where(opaque, bytes, 0), 255 * opaque], axis=2).astype(np.uint8)
 
 
 def map_grid(image: Tensor, maps: Tensor, title: str, columns: int = 6) -> Figure:
@@ -277,20 +300,21 @@ def map_grid(image: Tensor, maps: Tensor, title: str, columns: int = 6) -> Figur
 
 
 def mosaic(tiles: Tensor, gap: float = float("nan")) -> Tensor:
-    """Tiles `(R, C, h, w)` as one picture, with a line of the value `gap` between neighbours.
+    """Tiles `(R, C, h, w)`, or `(R, C, 3, h, w)` in colour, as one picture, with a line of `gap` between neighbours.
 
     Many small axes take long to lay out; one picture of many tiles does not.
 
     Returns:
-        `(R * (h + 1) - 1, C * (w + 1) - 1)`, in single or double precision, on the CPU. Where it is NaN, a `Panel` and
-        matplotlib's `imshow` leave the paper as it is.
+        `(R * (h + 1) - 1, C * (w + 1) - 1)`, with a 3 in front in colour; in single or double precision, on the CPU.
+        Where it is NaN, a `Panel` and matplotlib's `imshow` leave the paper as it is.
 
     Raises:
         TypeError: the tiles are no tensor of real numbers.
         ValueError: they have another shape, or hold NaN or infinity.
     """
-    framed = F.pad(_checked(tiles, "tiles", dimensions=4), (0, 1, 0, 1), value=gap)
-    return framed.permute(0, 2, 1, 3).flatten(2).flatten(0, 1)[:-1, :-1]
+    in_colour = isinstance(tiles, Tensor) and tiles.dim() == 5 and tiles.shape[2] == 3
+    framed = F.pad(_checked(tiles, "tiles", dimensions=5 if in_colour else 4), (0, 1, 0, 1), value=gap)
+    return framed.movedim(1, -2).flatten(-2).movedim(0, -3).flatten(-3, -2)[..., :-1, :-1]
 
 
 def number_tables(

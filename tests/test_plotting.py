@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.collections import QuadMesh
 from PIL import Image
 
 from helpers import plotting
@@ -254,6 +255,60 @@ def test_the_gaps_of_a_mosaic_are_paper_and_leave_the_scale_alone():
 # --- colours --------------------------------------------------------------------------------------------------------
 
 
+def test_an_image_in_colour_is_drawn_as_it_is():
+    photo = torch.linspace(0, 1, 3 * 4 * 5).view(3, 4, 5)
+    (image,) = drawn(panels([[Panel(photo)]], "title"))
+    colours = image.get_array()
+    assert colours.dtype == np.uint8 and (colours[..., 3] == 255).all()
+    np.testing.assert_array_equal(colours[..., :3], (255 * photo).round().permute(1, 2, 0))
+
+
+def test_what_is_signed_has_one_scale_in_colour_and_without():
+    colour = torch.linspace(-3, 8, 18).view(3, 2, 3)
+    figure = panels([[Panel(colour, kind="signed"), *signed(1), Panel(torch.rand(3, 2, 2))]], "title")
+    end = signed_limit(torch.cat([colour.flatten(), torch.linspace(-1, 1, 16)]))
+    assert scales(figure) == {(-end, end), (0, 1)}
+    assert bar_labels(figure) == ["value (grey is 0)", "red, green, blue: value (grey is 0)"]
+    assert bar_labels(panels([[Panel(colour, kind="signed")]], "")) == ["red, green, blue: value (grey is 0)"]
+    assert bar_labels(panels([[Panel(torch.rand(3, 2, 2))]], "")) == []
+
+
+@pytest.mark.parametrize("limit", [4, 1e-6, 12345])
+def test_a_channel_of_zero_is_exactly_mid_grey(limit):
+    values = torch.tensor([-2.0, -1, -0.5, 0, 0.5, 1, 2]) * limit
+    red, grey = torch.stack([values, 0 * values, 0 * values])[:, None], torch.zeros(3, 1, 7)
+    figure = panels([[Panel(red, kind="signed"), Panel(grey, kind="signed")]], "title", limit=limit)
+    colours, neutral = (image.get_array()[0, :, :3].data for image in drawn(figure))
+    assert colours[:, 0].tolist() == [0, 0, 64, 128, 191, 255, 255]
+    assert (colours[:, 1:] == 128).all() and (neutral == 128).all()
+    (bar,) = [bar for axes in figure.axes for bar in axes.collections if isinstance(bar, QuadMesh)]
+    assert [round(255 * one) for one in bar.cmap(bar.norm(0.0))[:3]] == [128] * 3
+
+
+def test_a_mosaic_in_colour():
+    tiles = torch.arange(2 * 3 * 3 * 4 * 5.0).view(2, 3, 3, 4, 5)
+    together = mosaic(tiles, gap=-1)
+    assert together.shape == (3, 9, 17)
+    for channel, plane in enumerate(together):
+        assert plane.equal(mosaic(tiles[:, :, channel], gap=-1))
+
+
+def test_the_gaps_of_a_mosaic_in_colour_are_paper():
+    figure = panels(
+        [[Panel(mosaic(torch.tensor([3.0, -1, 0]).view(3, 1, 1).expand(2, 2, 3, 7, 7)), kind="signed")]], ""
+    )
+    file = png(figure)
+    (panel, _) = json.loads(Image.open(io.BytesIO(file)).info["Description"])["panels"]
+    assert panel["shape"] == [15, 15] and panel["scale"] == [-3, 3]
+    # Bytes are steps of 6 / 255.
+    assert panel["values"] == pytest.approx([-1, 3, 2 / 3], abs=6 / 255)
+    left, top, right, bottom = (round(side) for side in panel["box"])
+    inside = (255 * plt.imread(io.BytesIO(file))[top:bottom, left:right]).round()
+    for line in (inside[len(inside) // 2], inside[:, len(inside[0]) // 2]):
+        assert (line == 255).all()
+    assert inside[len(inside) // 4, len(inside) // 4].tolist() == [255, 85, 128]
+
+
 def grey(image, value):
     red, green, blue, _ = image.to_rgba(np.array([value]))[0]
     assert red == green == blue, f"{value} is ({red}, {green}, {blue})"
@@ -332,6 +387,15 @@ FIGURES = {
     ),
     "map_grid": lambda: map_grid(ramp(), torch.stack([ramp(-1), ramp(-3)]), "Maps"),
     "a mosaic": lambda: panels([[Panel(mosaic(ramp(-1, side=12).view(3, 4, 4, 3)), "tiles", "signed")]], "Mosaic"),
+    "in colour": lambda: panels(
+        [
+            [
+                Panel(torch.stack([ramp(), 1 - ramp(), ramp().T])),
+                Panel(torch.stack([ramp(-1), -ramp(), ramp(-2).T]), "", "signed"),
+            ]
+        ],
+        "In colour",
+    ),
     "number_tables": lambda: number_tables(
         [("left", ramp(-1, 3)), ("right", ramp(0, 2))], "Tables", [ramp(0, 3) > 0.5, None]
     ),

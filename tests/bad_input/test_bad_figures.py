@@ -42,9 +42,31 @@ CASES = {
     "a batch": (
         draw(Panel(SQUARE[None])),
         ValueError,
-        r"pixels of the shape \(1, 4, 4\): needed are 2 dimensions, none",
+        r"^pixels of the shape \(1, 4, 4\): needed are \(H, W\), or \(3, H, W\) in colour$",
     ),
-    "no pixel": (draw(Panel(SQUARE[:0])), ValueError, r"pixels of the shape \(0, 4\): .* none of them 0"),
+    "colours behind": (draw(Panel(torch.zeros(4, 4, 3))), ValueError, r"pixels of the shape \(4, 4, 3\): needed are"),
+    "a batch in colour": (draw(Panel(torch.zeros(1, 3, 4, 4))), ValueError, r"of the shape \(1, 3, 4, 4\): needed are"),
+    "an activation in colour": (
+        draw(Panel(torch.zeros(3, 4, 4), kind="activation")),
+        ValueError,
+        "^an activation in colour: only 'ink' and 'signed' have red, green and blue$",
+    ),
+    "gaps in one colour alone": (
+        draw(Panel(torch.stack([mosaic(torch.ones(2, 2, 3, 3)), *torch.ones(2, 7, 7)]))),
+        ValueError,
+        "pixels with NaN or infinity",
+    ),
+    "dots beyond a picture in colour": (
+        draw(Panel(torch.zeros(3, 4, 5), dots=torch.tensor([[4], [0]]))),
+        ValueError,
+        r"dots reach out of a panel of \(4, 5\)",
+    ),
+    "tiles of two colours": (
+        lambda: mosaic(torch.zeros(2, 2, 2, 4, 4)),
+        ValueError,
+        r"tiles of the shape \(2, 2, 2, 4, 4\): needed are 4 dimensions",
+    ),
+    "no pixel": (draw(Panel(SQUARE[:0])), ValueError, r"pixels of the shape \(0, 4\): needed are at least one value"),
     "pixels that are no number": (draw(Panel(SQUARE / 0)), ValueError, "pixels with NaN or infinity: only finite"),
     "infinite pixels": (draw(Panel(1 / SQUARE)), ValueError, "pixels with NaN or infinity"),
     "one row that is no number": (
