@@ -111,7 +111,8 @@ class _Function(nn.Module):
 def _max_pool(draw, x, earlier):
     kernel = _sides(draw, 1, 3)
     padding = tuple(draw(st.integers(0, side // 2)) for side in kernel)
-    settings = dict(stride=_sides(draw, 1, 2), padding=padding, dilation=1, ceil_mode=draw(st.booleans()))
+    settings = dict(stride=_sides(draw, 1, 2), padding=padding, ceil_mode=draw(st.booleans()))
+    settings["dilation"] = _sides(draw, 1, 2)
     match draw(st.sampled_from(["module", "function", "with indices", "adaptive"])):
         case "module":
             call = nn.MaxPool2d(kernel, **settings)
@@ -161,6 +162,27 @@ def _rectify(draw, x, earlier):
     return RECTIFIERS[name], name
 
 
+class Branches(nn.Module):
+    """The sum of several ways, or one behind the other."""
+
+    def __init__(self, ways, adds):
+        super().__init__()
+        self.ways, self.adds = nn.ModuleList(ways), adds
+
+    def forward(self, x):
+        outputs = [way(x) for way in self.ways]
+        return sum(outputs[1:], outputs[0]) if self.adds else torch.cat(outputs, 1)
+
+
+def _branch(draw, x, earlier):
+    channels, ways = x.shape[1], []
+    for _ in range(draw(st.integers(2, 3))):
+        conv = nn.Conv2d(channels, channels, _sides(draw, 1, 4), 1, "same", _sides(draw, 1, 2)).double()
+        pool = nn.MaxPool2d((3, 5), 1, (1, 2))
+        ways.append(draw(st.sampled_from([nn.Identity(), conv, nn.Sequential(conv, nn.ReLU(True)), pool])))
+    return Branches(ways, draw(st.booleans())), "branch"
+
+
 OF_ONE = {"conv": _conv, "max": _max_pool, "average": _average_pool, "norm": _batch_norm, "rectify": _rectify}
 
 OTHERS = {
@@ -198,11 +220,26 @@ OF_TWO = {
 }
 
 
+# Each place comes from places near it.
+LOCAL = {
+    "pad": OTHERS["pad"],
+    "clone": lambda x: x.clone(),
+    "local_response_norm": lambda x: F.local_response_norm(x, 2),
+}
+
+
 @st.composite
-def graphs(draw):
-    """`(model, images)`: each step is tried as it is drawn, so that it fits."""
+def graphs(draw, local=False):
+    """`(model, images)`: each step is tried as it is drawn, so that it fits.
+
+    Args:
+        local: whether to draw larger images, more branches, and else mostly functions in which each place comes from
+            places near it.
+    """
+    sides, others = ((9, 20), LOCAL) if local else ((5, 9), OTHERS)
+    kinds = ["conv", "conv", "rectify", "rectify", *OF_ONE, "other", "two", "two", "cat", *["branch"] * 4 * local]
     torch.manual_seed(draw(st.integers(0, 2**16)))
-    images = torch.randn(draw(st.integers(1, 4)), draw(st.integers(1, 3)), *_sides(draw, 5, 9), dtype=torch.float64)
+    images = torch.randn(draw(st.integers(1, 4)), draw(st.integers(1, 3)), *_sides(draw, *sides), dtype=torch.float64)
     values, steps = [images.clone()], []
     for _ in range(draw(st.integers(2, 9))):
         # Mostly what has just been made, else there are only branches that nothing is made of.
@@ -210,13 +247,13 @@ def graphs(draw):
         x = values[first]
         mates = [i for i, y in enumerate(values) if _broadcasts(y, x)]
         parts = [i for i, y in enumerate(values) if y.dim() == x.dim() and y.shape[2:] == x.shape[2:]]
-        kind = draw(st.sampled_from(["conv", "conv", "rectify", "rectify", *OF_ONE, "other", "two", "two", "cat"]))
-        if kind in OF_ONE:
-            call, shown = OF_ONE[kind](draw, x, steps)
+        kind = draw(st.sampled_from(kinds))
+        if kind in OF_ONE or kind == "branch":
+            call, shown = {**OF_ONE, "branch": _branch}[kind](draw, x, steps)
             step = Step(call, (first,), shown)
         elif kind == "other":
-            shown = draw(st.sampled_from(list(OTHERS)))
-            step = Step(OTHERS[shown], (first,), shown)
+            shown = draw(st.sampled_from(list(others)))
+            step = Step(others[shown], (first,), shown)
         elif kind == "two":
             shown = draw(st.sampled_from(list(OF_TWO)))
             step = Step(OF_TWO[shown], (first, draw(st.sampled_from(mates))), shown)
@@ -227,7 +264,7 @@ def graphs(draw):
                 made = step.call(*[values[i] for i in step.of])
         except RuntimeError:  # Nothing is left of so small an image, or a window holds nothing but padding.
             continue
-        if made.numel() and made.isfinite().all() and made.shape[1] <= 12 and max(made.shape[2:]) <= 16:
+        if made.numel() and made.isfinite().all() and made.shape[1] <= 12 and max(made.shape[2:]) < 2 * sides[1]:
             steps.append(step)
             values.append(made)
     if not steps:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from helpers.deconvnet import ways_back
 from helpers.deconvnet.ways_back import Settings, Signals, Up
+from helpers.deconvnet.windows import Windows
 
 # A processor makes that many channels at once, and needs as long for a single one.
 _SIMD_WIDTH = 16
@@ -41,7 +42,9 @@ class Lone:
 
 
 def whole(signal: Any) -> Any:
-    """The signal with all its channels, `(K, N, C, ...)`; what is none stays as it is."""
+    """The signal with all that is zero, `(K, N, C, ...)`; what is none stays as it is."""
+    if isinstance(signal, Windows):
+        return signal.whole()
     if not isinstance(signal, Lone):
         return signal
     maps = signal.maps

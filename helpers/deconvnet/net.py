@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from helpers.checks import as_integers, check_count, check_images, check_integer, check_layout
-from helpers.deconvnet import fast, places, ready, refuse
+from helpers.deconvnet import fast, places, ready, refuse, windows
 from helpers.deconvnet.apart import may_be_split
 from helpers.deconvnet.arguments import tensors_in
 from helpers.deconvnet.modules import Reached
@@ -140,15 +140,25 @@ class DeconvNet:
         count = activation.shape[1] if isinstance(wanted, slice) else len(wanted)
         pixels = activation.new_zeros(activation.shape[0], count, *trace.images.shape[1:])
         with torch.no_grad():
-            for images, chosen in _portions(trace, way, count):
+            plan = windows.plan(trace, way, trace.value(layer), count * len(pixels)) if select == "peak" else None
+            rest, room = (way[plan.steps :], plan.nbytes) if plan else (way, 0)
+            for images, chosen in _portions(trace, rest, count, room):
                 numbers = chosen if isinstance(wanted, slice) else wanted[chosen]
                 maps = places.selected(activation[images, numbers], selection, images)
-                top = fast.Lone(maps.transpose(0, 1).unsqueeze(2), numbers, activation.shape[1])
-                signals: Signals = {trace.value(layer): top}
-                for note in way:
+                signals: Signals = {}
+                if plan:
+                    descent = windows.Descent(way, plan, trace, RULES[self.rule], fast.WAYS_BACK, images)
+                    signals.update(descent.signals(maps, numbers))
+                else:
+                    top = fast.Lone(maps.transpose(0, 1).unsqueeze(2), numbers, activation.shape[1])
+                    signals[trace.value(layer)] = top
+                for note in rest:
                     _undo(signals, note, trace, RULES[self.rule], fast.WAYS_BACK, images)
-                if (reached := signals.get(trace.source)) is not None:
-                    pixels[images, chosen] = fast.whole(reached).transpose(0, 1)
+                reached, part = signals.get(trace.source), pixels[images, chosen].transpose(0, 1)
+                if isinstance(reached, windows.Windows):
+                    reached.add_to(part)
+                elif reached is not None:
+                    part.copy_(fast.whole(reached))
         return pixels
 
     def walk(
@@ -237,7 +247,7 @@ def fitting(trace: Trace) -> int:
     return max(1, min(BATCH, KEPT // trace.nbytes))
 
 
-Signals = dict[Value, "Tensor | fast.Lone"]
+Signals = dict[Value, "Tensor | fast.Lone | windows.Windows"]
 Rule = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -291,12 +301,17 @@ def _of(trace: Trace, recorded: Tensor, images: slice) -> Tensor:
     return recorded[images.start * rows : images.stop * rows]
 
 
-def _portions(trace: Trace, way: list[Note], channels: int) -> Iterator[tuple[slice, slice]]:
-    """Slices of the images and of so many maps, which together cover all, and whose signals fit the cache."""
+def _portions(trace: Trace, way: list[Note], channels: int, room: int = 0) -> Iterator[tuple[slice, slice]]:
+    """Slices of the images and of so many maps, which together cover all, and whose signals fit the cache.
+
+    Args:
+        room: the bytes of one map of one image before it comes to `way`.
+    """
     count = trace.images.shape[0]
     passed = [value.tensor.nbytes for note in way for value in note.outputs if value.tensor is not None]
-    largest = max([trace.images.nbytes, *passed]) // count
-    at_a_time = max(1, CHUNK // largest)
+    if way or not room:
+        room = max(room, max([trace.images.nbytes, *passed]) // count)
+    at_a_time = max(1, CHUNK // room)
     maps_at_a_time = max(1, min(channels, at_a_time))
     images_at_a_time = max(1, at_a_time // maps_at_a_time)
     whole = images_at_a_time < count and not all(may_be_split(note, count) for note in way)
