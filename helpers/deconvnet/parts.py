@@ -69,15 +69,16 @@ class State:
     """
 
     marks: list[tuple[int, int]]
-    norms: list[str]
+    norms: list[float | None]
 
 
 def state_of(parts: Parts) -> State:
-    """The state of a model's tensors, now."""
+    """The state of a model's tensors, now. To be called without gradients."""
     tensors = [*parts.weights, *parts.others]
     floating = [one for one in tensors if one.is_floating_point() and not one.is_meta]
-    with torch.no_grad():
-        # To add up all numbers takes a small part of the time that the model's own pass takes.
-        norms = torch.stack(torch._foreach_norm(floating, 1)).tolist() if floating else []
-    # As text, since NaN is not equal to itself.
-    return State([(one._version, one.data_ptr()) for one in tensors], [str(norm) for norm in norms])
+    # To add up all numbers takes a small part of the time that the model's own pass takes.
+    norms = torch.stack(torch._foreach_norm(floating, 1)).tolist() if floating else []
+    # NaN is not equal to itself.
+    return State(
+        [(one._version, one.data_ptr()) for one in tensors], [None if norm != norm else norm for norm in norms]
+    )

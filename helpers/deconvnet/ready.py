@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.nn.parameter import is_lazy
 
 from helpers.deconvnet import refuse
 from helpers.deconvnet.parts import Parts
@@ -50,7 +50,7 @@ def check_model(model: nn.Module, weights: Sequence[Tensor], images: Tensor) -> 
         raise ValueError("the model is in train mode; call model.eval() before record")
     if torch.is_autocast_enabled(images.device.type):
         raise ValueError("autocast is on, which changes the dtype on the way; record outside it")
-    if any(isinstance(one, (UninitializedParameter, UninitializedBuffer)) for one in weights):
+    if any(map(is_lazy, weights)):
         raise ValueError("the model has lazy layers, which have no weights yet; run it once first")
     if any(one.is_inference() for one in weights):
         raise ValueError("the weights were made under torch.inference_mode(); make or load them outside it")

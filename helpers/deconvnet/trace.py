@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+import torch
 from torch import Tensor, nn
 
 from helpers.deconvnet import refuse
@@ -117,7 +118,9 @@ class Trace:
         Raises:
             ValueError: a layer was replaced, or its weights have changed.
         """
-        if not self.parts.are_there() or state_of(self.parts) != self.state:
+        with torch.no_grad():
+            same = self.parts.are_there() and state_of(self.parts) == self.state
+        if not same:
             raise ValueError("the network has changed since this trace was recorded; record the images again")
 
 
