@@ -23,7 +23,7 @@ import torch
 from benchmarks import charts
 from benchmarks.growth import growth
 from benchmarks.measures import Measure
-from benchmarks.projection import one_image, recording, test_set, vgg16, whole_maps
+from benchmarks.projection import one_image, peaks, recording, test_set, vgg16, whole_maps
 from benchmarks.start import first_picture, four_notebooks
 from benchmarks.training import training
 from helpers.files import write_atomically
@@ -77,7 +77,7 @@ def main() -> None:
     print(", ".join(f"{name} {value}" for name, value in (here | versions).items()))
     print(f"\n{'what':<70} {'median (lowest to highest)':>24}   {'target':<18} met")
     measures = []
-    for part in (one_image, recording, test_set, vgg16, whole_maps, first_picture, training, four_notebooks):
+    for part in (one_image, recording, test_set, vgg16, whole_maps, peaks, first_picture, training, four_notebooks):
         for measure in _quietly(part):
             measures.append(measure)
             print(line(measure), flush=True)

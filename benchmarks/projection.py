@@ -1,7 +1,8 @@
 """Feature maps back in pixels: how long, how much memory, and against what."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from unittest import mock
 
 import torch
 import torchvision
@@ -10,21 +11,22 @@ from torch import Tensor, nn
 
 from benchmarks.measures import Measure, in_turn, peak_memory, ratios
 from helpers.data import load_mnist
-from helpers.deconvnet import DeconvNet, Trace
+from helpers.deconvnet import DeconvNet, Trace, windows
 from helpers.lenet5 import load_lenet5
 
 POOLS = ("pool1", "pool2")
 
 
-def captum(model: nn.Module, layer: nn.Module, images: Tensor, channels: range) -> list[Tensor]:
+def captum(model: nn.Module, layer: nn.Module, images: Tensor, channels: range, select: str = "map") -> list[Tensor]:
     """What `DeconvNet.project` gives, by one call of Captum for each feature map: of each `(N, C, H, W)`."""
     attribution = NeuronDeconvolution(model, layer)
+    chosen = (lambda maps: maps.flatten(1)) if select == "map" else (lambda maps: maps.flatten(1).max(1, True).values)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU activations")
         warnings.filterwarnings("ignore", message="Input Tensor 0 did not already require gradients")
         # The derivative of half the square is the map itself: that is the signal which goes back.
         return [
-            attribution.attribute(images, lambda output, k=channel: (output[:, k] ** 2).sum((1, 2)) / 2)
+            attribution.attribute(images, lambda output, k=channel: (chosen(output[:, k]) ** 2).sum(1) / 2)
             for channel in channels
         ]
 
@@ -147,6 +149,35 @@ def whole_maps(maps: int = 32) -> Iterator[Measure]:
         in_turn(1, ours, theirs)
         our_times, their_times = in_turn(3, ours, theirs)
         yield Measure(f"{maps} maps of {name}, against Captum", "×", ratios(their_times, our_times), at_least=2.7)
+
+
+def peaks(maps: int = 32) -> Iterator[Measure]:
+    """Peaks of SqueezeNet's maps, once they are recorded: against Captum, and against the same in whole planes."""
+    torch.manual_seed(0)
+    model = torchvision.models.squeezenet1_1(weights=None).eval()
+    for module in model.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = False
+    net, image = DeconvNet(model), torch.rand(1, 3, 227, 227)
+    trace = net.record(image)
+    for layer, wanted in (("2", 60), ("3", 60), ("6", 30), ("9", 8), ("12", None)):
+        name = f"{maps} peaks of SqueezeNet 1.1 at features.{layer}"
+        submodule = model.features[int(layer)]
+
+        def ours(layer: str = f"features.{layer}") -> None:
+            net.project(trace, layer, range(maps), select="peak")
+
+        def whole(ours: Callable[[], None] = ours) -> None:
+            with mock.patch.object(windows, "plan", return_value=None):
+                ours()
+
+        def theirs(submodule: nn.Module = submodule) -> None:
+            captum(model, submodule, image, range(maps), "peak")
+
+        in_turn(1, ours, whole, theirs)
+        our_times, whole_times, their_times = in_turn(5, ours, whole, theirs)
+        yield Measure(f"{name}, against Captum", "×", ratios(their_times, our_times), at_least=wanted)
+        yield Measure(f"{name}, against whole planes", "×", ratios(whole_times, our_times), at_least=1)
 
 
 def recording() -> Iterator[Measure]:

@@ -9,14 +9,20 @@ from hypothesis import strategies as st
 from reference import by_walk
 
 from helpers.deconvnet import RULES, DeconvNet, fast, ways_back, windows
+from helpers.deconvnet import net as net_module
 
 # PyTorch says that padding="same" copies where a kernel is even.
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-@given(drawn=graphs(local=True), rule=st.sampled_from(list(RULES)), share=st.sampled_from([0.5, float("inf")]))
-def test_windows_equal_whole_planes_to_the_last_bit(drawn, rule, share):
+@given(
+    drawn=graphs(local=True),
+    rule=st.sampled_from(list(RULES)),
+    share=st.sampled_from([0.5, float("inf")]),
+    chunk=st.sampled_from([2**13, net_module.CHUNK]),
+)
+def test_windows_equal_whole_planes_to_the_last_bit(drawn, rule, share, chunk):
     model, images = drawn
     net = DeconvNet(model, rule)
     trace = net.record(images)
@@ -26,6 +32,7 @@ def test_windows_equal_whole_planes_to_the_last_bit(drawn, rule, share):
         # However little there is to gain.
         mock.patch.object(windows, "_SHARE", share),
         mock.patch.object(windows, "_NUMBERS", 0),
+        mock.patch.object(net_module, "CHUNK", chunk),
         # What makes whole planes faster rounds otherwise.
         mock.patch.object(fast, "WAYS_BACK", ways_back.WAYS_BACK),
     ):
