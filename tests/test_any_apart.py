@@ -8,7 +8,7 @@ from reference import relative_difference
 from reference_any import maps_of_any
 from torch import nn
 
-from helpers.deconvnet import RULES, DeconvNet
+from helpers.deconvnet import RULES, DeconvNet, apart
 
 
 @pytest.fixture
@@ -86,6 +86,26 @@ def test_a_layer_that_holds_one_image_is_refused_where_its_channels_are_as_many_
             net.project(trace, layer)
         assert "record one image at a time" in trace.why_not(layer)
     assert relative_difference(net.project(trace, "top"), maps_of_any(model, "top", images, "deconvnet")) < 1e-10
+
+
+@pytest.mark.parametrize(
+    ("concatenate", "known"),
+    [
+        (lambda y: torch.cat([y, F.relu(y)], 1), True),
+        (lambda y: torch.cat([y, F.relu(y)], dim=-3), True),
+        (lambda y: torch.cat([y, F.relu(y)], axis=1), True),
+        (lambda y: torch.cat([y, F.relu(y)])[:4], False),
+        (lambda y: torch.cat([y, F.relu(y)], dim=-4)[4:], False),
+    ],
+)
+def test_what_stands_beside_another_in_its_own_image_is_apart_without_a_trial(concatenate, known, images, monkeypatch):
+    """A trial takes memory that grows with the images."""
+    model = written(lambda self, x: self.top(concatenate(self.a(x))), top=nn.Identity())
+    net, tried, found_apart = DeconvNet(model), [], apart._found_apart
+    monkeypatch.setattr(apart, "_found_apart", lambda note, n: [tried.append(note.name), found_apart(note, n)][1])
+    maps = net.project(net.record(images), "top")
+    assert relative_difference(maps, maps_of_any(model, "top", images, "deconvnet")) < 1e-10
+    assert ("cat" in tried) is not known
 
 
 def test_mixed_images_are_refused_also_where_they_stand_elsewhere(images):

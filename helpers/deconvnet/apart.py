@@ -9,6 +9,7 @@ which image each number came from.
 import torch
 from torch import Tensor
 
+from helpers.deconvnet.arguments import joined_along
 from helpers.deconvnet.tape import Note, Value
 
 # Each row of their first dimension goes its own way,
@@ -46,7 +47,10 @@ def _keeps_in_a_row(note: Note, images: int) -> bool:
 
 
 def _goes_by_row(note: Note) -> bool:
-    dim = note.tensors[0].dim()
+    first = note.tensors[0]
+    dim = first.dim()
+    if note.name == "cat":
+        return joined_along(note.args, note.kwargs) % dim != 0 and all(len(one) == len(first) for one in note.tensors)
     # Of three dimensions, the first is that of the channels.
     return note.name in _BY_ROW or note.name == "conv2d" and dim == 4 or note.name == "linear" and dim > 1
 

@@ -63,3 +63,8 @@ def looked_through(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[
             tensors += tensors_in(one)
             may_change = True
     return tensors, may_change, may_write
+
+
+def joined_along(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    """The dimension along which `torch.cat`, called with these, joins its tensors."""
+    return kwargs.get("dim", kwargs.get("axis", args[1] if len(args) > 1 else 0))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers.checks import check_images
+from helpers.deconvnet.arguments import joined_along
 from helpers.deconvnet.net import DeconvNet
 from helpers.deconvnet.sliding import TAPS, Span, padding_before
 from helpers.deconvnet.tape import Note
@@ -190,7 +191,7 @@ def _linear(note: Note, below: list[_Seen | None], shape: torch.Size) -> _Seen:
 
 
 def _cat(note: Note, below: list[_Seen | None], shape: torch.Size) -> _Seen:
-    dim = note.kwargs.get("dim", note.kwargs.get("axis", note.args[1] if len(note.args) > 1 else 0))
+    dim = joined_along(note.args, note.kwargs)
     dim = dim if dim < 0 else dim - len(shape)
     if any(tensor.dim() != len(shape) for tensor in note.tensors):
         return _everything(below)

@@ -238,10 +238,12 @@ def summed(signal: Tensor, shape: torch.Size) -> Tensor:
     return signal
 
 
-def _cat(signal: Tensor, up: Up, tensors: Sequence[Tensor], dim: int = 0, **kwargs: Any) -> Signals:
+def _cat(
+    signal: Tensor, up: Up, tensors: Sequence[Tensor], dim: int = 0, axis: int | None = None, **kwargs: Any
+) -> Signals:
     """Each part gets its part."""
     if up.output.dim() and all(one.dim() == up.output.dim() for one in up.tensors):
-        dim %= up.output.dim()
+        dim = (dim if axis is None else axis) % up.output.dim()
         return signal.split([one.shape[dim] for one in up.tensors], dim=dim + 1)
     return _transposed(signal, up)
 

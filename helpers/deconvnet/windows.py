@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from helpers.deconvnet.arguments import joined_along
 from helpers.deconvnet.sliding import TAPS, Span, Taps, padding_before
 from helpers.deconvnet.tape import Note, Value
 from helpers.deconvnet.trace import Trace
@@ -142,7 +143,7 @@ def _own_spans(note: Note, spans: Spans, trace: Trace) -> Spans | None:
         taps = TAPS[note.name](*note.args, **note.kwargs)
         return taps.span(0).through(vertical), taps.span(1).through(horizontal)
     if note.name in _CAT:
-        dim = note.kwargs.get("dim", note.kwargs.get("axis", note.args[1] if len(note.args) > 1 else 0))
+        dim = joined_along(note.args, note.kwargs)
         return spans if dim in (1, -3) and all(one.dim() == 4 for one in note.tensors) else None
     if note.name in _IN_PLACE:
         shape = _recorded(note.outputs[0], trace).shape
