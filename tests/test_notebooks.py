@@ -248,7 +248,7 @@ def test_only_what_varies_between_processors_is_not_compared():
 
 
 def test_notebook_04_refuses_an_image_that_the_network_gets_wrong(test_set, model):
-    """One of the ten mistakes, planted: the grids of a digit that is taken for another."""
+    """One of the thirteen mistakes, planted: the grids of a digit that is taken for another."""
     images, labels = test_set
     wrong = ((predict(model, images).argmax(dim=1) != labels) & (labels == 5)).nonzero()[0, 0].item()
     cells = [cell.source for cell in code_cells(nbformat.read(NOTEBOOKS[3], as_version=4))]

@@ -1,4 +1,4 @@
-"""Made submissions: right ones, each of the ten known mistakes, and what goes wrong with a class of students."""
+"""Made submissions: right ones, each of the thirteen known mistakes, and what goes wrong with a class of students."""
 
 import re
 from pathlib import Path
@@ -39,7 +39,7 @@ def cell_named(notebook: NotebookNode, name: str) -> NotebookNode:
     return next(cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == name)
 
 
-# (the part that loses points, the part that is changed, what in the solution, into what): the ten of the gallery.
+# (the part that loses points, the part that is changed, what in the solution, into what): the gallery of notebook 3.
 MISTAKES = {
     "1 not flipped": ("filter_back", "conv.weight,", "conv.weight.flip(2, 3),"),
     "2 transposed": ("filter_back", "conv.weight,", "conv.weight.mT,"),
