@@ -21,6 +21,7 @@ import psutil
 import torch
 
 from benchmarks import charts
+from benchmarks.figure2 import figure2, memory
 from benchmarks.growth import growth
 from benchmarks.measures import Measure
 from benchmarks.projection import one_image, peaks, recording, test_set, vgg16, whole_maps
@@ -77,7 +78,20 @@ def main() -> None:
     print(", ".join(f"{name} {value}" for name, value in (here | versions).items()))
     print(f"\n{'what':<70} {'median (lowest to highest)':>24}   {'target':<18} met")
     measures = []
-    for part in (one_image, recording, test_set, vgg16, whole_maps, peaks, first_picture, training, four_notebooks):
+    parts = (
+        one_image,
+        recording,
+        test_set,
+        vgg16,
+        whole_maps,
+        peaks,
+        figure2,
+        memory,
+        first_picture,
+        training,
+        four_notebooks,
+    )
+    for part in parts:
         for measure in _quietly(part):
             measures.append(measure)
             print(line(measure), flush=True)

@@ -23,7 +23,7 @@ as_image(map_grid(images[0, 0], maps[0, :, 0], "a 7"), "A handwritten seven and 
 """
 
 
-def _python(*arguments: str) -> None:
+def run_python(*arguments: str) -> None:
     # As the Makefile does: threads that wait by spinning take the cores from the other process.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     subprocess.run([sys.executable, *arguments], check=True, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
@@ -31,10 +31,10 @@ def _python(*arguments: str) -> None:
 
 def first_picture() -> Iterator[Measure]:
     def with_picture() -> None:
-        _python("-c", FIRST_PICTURE)
+        run_python("-c", FIRST_PICTURE)
 
     def imports_only() -> None:
-        _python("-c", IMPORTS)
+        run_python("-c", IMPORTS)
 
     in_turn(1, with_picture, imports_only)
     ours, imports = in_turn(3, with_picture, imports_only)
@@ -43,4 +43,4 @@ def first_picture() -> Iterator[Measure]:
 
 
 def four_notebooks() -> Iterator[Measure]:
-    yield Measure("make run, after installation", "s", [seconds(lambda: _python("notebooks/run.py"))], at_most=75)
+    yield Measure("make run, after installation", "s", [seconds(lambda: run_python("notebooks/run.py"))], at_most=75)

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from torch import nn
 
-from benchmarks import charts, growth, measures, projection, start, training
+from benchmarks import charts, figure2, growth, measures, projection, start, training
 from benchmarks.measures import Measure, in_turn, peak_memory, ratios
 from helpers.deconvnet import DeconvNet
 
@@ -151,9 +152,25 @@ def test_growth_is_measured(monkeypatch, test_set):
 
 
 def test_the_first_picture_is_drawn_in_a_fresh_process():
-    start._python("-c", start.FIRST_PICTURE)
+    start.run_python("-c", start.FIRST_PICTURE)
     with pytest.raises(subprocess.CalledProcessError):
-        start._python("-c", start.FIRST_PICTURE + "raise SystemExit(1)")
+        start.run_python("-c", start.FIRST_PICTURE + "raise SystemExit(1)")
+
+
+def test_the_figure_that_is_timed_is_drawn(monkeypatch):
+    monkeypatch.setattr("helpers.photos.load_photos", lambda: (torch.rand(10, 3, 64, 64), [], []))
+    names = {}
+    exec(figure2.FIGURE, names)
+    assert names["crops"].shape == names["projections"].shape == (32, 9, 3, 47, 47)
+
+
+def test_memory_is_measured(monkeypatch):
+    done = SimpleNamespace(stdout="images: 100%\n12.5\n")
+    monkeypatch.setattr(figure2, "subprocess", SimpleNamespace(run=lambda *given, **options: done))
+    assert all(measure.values == [12.5] and measure.met for measure in figure2.memory())
+    for work in (lambda: figure2.streamed(nn.Conv2d(3, 2, 3).eval(), 2), lambda: figure2.searched(9)):
+        assert work() >= 0
+    assert isinstance(figure2.projected(1, 2), float)
 
 
 def test_a_large_network_is_measured(one_round):

@@ -6,11 +6,13 @@ import types
 from collections import OrderedDict
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 import torch.nn.functional as F
 from networks import conv
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from helpers.deconvnet import DeconvNet
 
@@ -56,6 +58,19 @@ def test_ten_lines_lead_to_a_picture(my_project, capsys):
     # The page says for short why log_softmax has no way back.
     assert [line[:5] for line in printed[:-1]] == [line.split()[:5] for line in said.splitlines()[:-1]]
     assert printed[-1][:6] == said.splitlines()[-1].split()[:6]
+
+
+def test_the_nine_strongest_patches():
+    torch.manual_seed(0)
+    dataset = TensorDataset(torch.rand(20, 1, 28, 28), torch.zeros(20))
+    names = {"net": DeconvNet(Net().eval()), "dataset": dataset, "loader": DataLoader(dataset, batch_size=8)}
+    exec(block("strongest(net"), names)
+    assert names["found"].images.shape == (64, 9)
+    assert names["crops"].shape == names["projections"].shape == (2, 9, 1, 5, 5)
+    (crops, projections) = (axes.images[0].get_array() for axes in names["figure"].axes if axes.images)
+    assert crops.shape == projections.shape == (17, 17)
+    assert crops[:5, :5].tolist() == names["crops"][0, 0, 0].tolist()
+    plt.close(names["figure"])
 
 
 def test_what_spoke_for_a_class_in_some_pixels():
