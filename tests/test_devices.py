@@ -49,11 +49,9 @@ class Moves(TorchDispatchMode):
 @pytest.fixture
 def pretended_gpu(monkeypatch):
     """Tensors without numbers, which know on which device they would be, on machines with and without a GPU."""
-    # Looking for NaN takes numbers to Python, on purpose; these tensors have none.
-    monkeypatch.setattr(net_module, "check_images", lambda *given: None)
-    monkeypatch.setattr(net_module.ready, "check_finite", lambda *given: None)
-    # So does looking whether the weights have changed.
-    monkeypatch.setattr(trace_module, "state_of", lambda *given: None)
+    # Looking for NaN, and whether the weights have changed, takes numbers to Python, on purpose; these have none.
+    for module in (net_module, trace_module):
+        monkeypatch.setattr(module, "state_of", lambda *given: (None, []))
     with FakeTensorMode():
         try:
             torch.empty(1, device="cuda").uniform_()
@@ -89,12 +87,12 @@ def test_chosen_channels_are_brought_to_the_device_once(pretended_gpu):
 
 @pytest.mark.parametrize("count", [1, 5])
 def test_looking_at_numbers_makes_python_wait_for_the_device_as_often_in_large_networks_as_in_small_ones(count):
-    """For the lowest and the highest pixel, for NaN, and for whether the weights are those of before."""
+    """For NaN, and for whether the weights are those of before."""
     layers = [nn.Conv2d(1, 1, 3, padding=1), nn.ReLU(), nn.MaxPool2d(1)]
     net = DeconvNet(nn.Sequential(*layers * count).eval())
     with Moves() as moves:
         trace = net.record(torch.rand(4, 1, 8, 8))
-    assert len(moves.noted) <= 4, moves.noted
+    assert len(moves.noted) <= 1, moves.noted
     with Moves() as moves:
         net.project(trace, "2")
     assert len(moves.noted) <= 1, moves.noted

@@ -6,6 +6,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from math import isfinite
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from helpers.deconvnet import fast, places, ready, refuse, windows
 from helpers.deconvnet.apart import may_be_split
 from helpers.deconvnet.arguments import tensors_in
 from helpers.deconvnet.modules import Reached
-from helpers.deconvnet.parts import parts_of
+from helpers.deconvnet.parts import parts_of, state_of
 from helpers.deconvnet.tape import Note, Tape, Value
 from helpers.deconvnet.trace import Trace, trace_of
 from helpers.deconvnet.ways_back import RULES, WAYS_BACK, Up
@@ -225,7 +226,7 @@ def recorded(
     Raises:
         TypeError, ValueError: as `DeconvNet.record`.
     """
-    check_images(images, "record")
+    check_layout(images, "record")
     parts = parts_of(model)
     ready.check_model(model, parts.weights, images)
     with torch.inference_mode(False), torch.no_grad():
@@ -235,11 +236,21 @@ def recorded(
         try:
             with tape, suppress(Reached):
                 model(copy, *further, **options)
-        except RuntimeError as error:
+        except Exception as error:
+            # What a model says of NaN would lead elsewhere.
+            check_images(images, "record")
+            if not isinstance(error, RuntimeError):
+                raise
             where = f"layer {tape.failed!r}" if tape.failed else "the network"
             raise ValueError(f"images of the shape {tuple(images.shape)} can't pass {where}: {error}") from error
-        ready.check_finite(tape, parts)
-        return trace_of(model, parts, tape)
+        products = ready.products_on(tape)
+        # Some models write into their buffers, so this comes after the run.
+        state, sums = state_of(parts, [images, *(tensor for tensor, _, _ in products)])
+        # A sum with NaN or infinity in it is not finite either. Without them it may still be too large.
+        if not isfinite(sum(sums)):
+            check_images(images, "record")
+            ready.check_finite(products, parts)
+        return trace_of(model, parts, state, tape)
 
 
 def fitting(trace: Trace) -> int:

@@ -1,5 +1,6 @@
 """What a model consists of: its modules by their paths, and its tensors; and whether these are still the same."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -65,20 +66,23 @@ class State:
 
     Attributes:
         marks: the version and the address of each.
-        norms: the sum of the magnitudes of each that is floating-point. Fused optimisers leave no other trace.
+        sums: the sum of the magnitudes of each that is floating-point. Fused optimisers leave no other trace.
     """
 
     marks: list[tuple[int, int]]
-    norms: list[float | None]
+    sums: list[float | None]
 
 
-def state_of(parts: Parts) -> State:
-    """The state of a model's tensors, now. To be called without gradients."""
+def state_of(parts: Parts, beside: Sequence[Tensor] = ()) -> tuple[State, list[float]]:
+    """The state of a model's tensors, now, and the sums of the magnitudes of the tensors `beside` them.
+
+    To be called without gradients. All sums are read at once: Python waits for the device a single time.
+    """
     tensors = [*parts.weights, *parts.others]
     floating = [one for one in tensors if one.is_floating_point() and not one.is_meta]
     # To add up all numbers takes a small part of the time that the model's own pass takes.
-    norms = torch.stack(torch._foreach_norm(floating, 1)).tolist() if floating else []
+    norms = torch._foreach_norm([*floating, *beside], 1) if floating or beside else ()
+    sums = torch.stack(norms).tolist() if norms else []
     # NaN is not equal to itself.
-    return State(
-        [(one._version, one.data_ptr()) for one in tensors], [None if norm != norm else norm for norm in norms]
-    )
+    own = [None if one != one else one for one in sums[: len(floating)]]
+    return State([(one._version, one.data_ptr()) for one in tensors], own), sums[len(floating) :]

@@ -1,7 +1,6 @@
 """Whether a model can be recorded with these images, and whether it has come through."""
 
 from collections.abc import Sequence
-from math import isfinite
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from torch.nn.parameter import is_lazy
 
 from helpers.deconvnet import refuse
 from helpers.deconvnet.parts import Parts
-from helpers.deconvnet.tape import Note, Tape
+from helpers.deconvnet.tape import Note, Tape, Value
 
 _SPREAD = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
@@ -61,23 +60,31 @@ def check_model(model: nn.Module, weights: Sequence[Tensor], images: Tensor) -> 
         raise ValueError(f"images are on {images.device}, the weights on {first.device}; move one to the other")
 
 
-def check_finite(tape: Tape, parts: Parts) -> None:
-    """Raise unless all functions that multiply have given finite numbers; from these, nothing else makes others.
+Product = tuple[Tensor, Value, Note]
+
+
+def products_on(tape: Tape) -> list[Product]:
+    """What the functions that multiply have given: where these are finite, nothing else makes other numbers.
 
     To look at the last output alone is too late: a ReLU turns minus infinity into zero.
+    """
+    return [
+        (value.tensor, value, note)
+        for note in tape.notes
+        if note.name in _MAY_GIVE
+        for value in note.outputs
+        if value.tensor is not None and value.tensor.is_floating_point()
+    ]
+
+
+def check_finite(products: Sequence[Product], parts: Parts) -> None:
+    """Raise unless all are finite numbers.
 
     Raises:
-        ValueError: one gave NaN or infinity. It is named, and whether its weights are the cause; or a pooling window
-            holds nothing but padding.
+        ValueError: one is not. The function that gave it is named, and whether its weights are the cause; or a pooling
+            window holds nothing but padding.
     """
-    made = [(value.tensor, value, note) for note in tape.notes if note.name in _MAY_GIVE for value in note.outputs]
-    numbers = [
-        (tensor, value, note) for tensor, value, note in made if tensor is not None and tensor.is_floating_point()
-    ]
-    # A sum with NaN or infinity in it is not finite either. Without them it may still be too large.
-    if not numbers or isfinite(torch.stack(torch._foreach_norm([one[0] for one in numbers], 1)).sum().item()):
-        return
-    for tensor, value, note in numbers:
+    for tensor, value, note in products:
         if not tensor.isfinite().all():
             layer = value.names[0] if value.names else refuse.where(note)
             if note.name not in refuse.MULTIPLY:

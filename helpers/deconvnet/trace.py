@@ -119,7 +119,7 @@ class Trace:
             ValueError: a layer was replaced, or its weights have changed.
         """
         with torch.no_grad():
-            same = self.parts.are_there() and state_of(self.parts) == self.state
+            same = self.parts.are_there() and state_of(self.parts)[0] == self.state
         if not same:
             raise ValueError("the network has changed since this trace was recorded; record the images again")
 
@@ -128,8 +128,8 @@ def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage()._cdata
 
 
-def trace_of(model: nn.Module, parts: Parts, tape: Tape) -> Trace:
-    """What `tape` has noted of a run of `model`, which consists of these parts, with a name for each value."""
+def trace_of(model: nn.Module, parts: Parts, state: State, tape: Tape) -> Trace:
+    """What `tape` has noted of a run of `model`, whose parts were left in this state, with a name for each value."""
     taken = {path for _, some in parts.modules for path in some}
     taken.update(name for value in tape.values for name in value.names)
     values: dict[str, Value] = {}
@@ -160,8 +160,7 @@ def trace_of(model: nn.Module, parts: Parts, tape: Tape) -> Trace:
         activations=Layers(outputs, aliases),
         switches=Layers(switches, aliases),
         parts=parts,
-        # Some models write into their buffers, so this comes after the run.
-        state=state_of(parts),
+        state=state,
         source=tape.images,
         notes=tape.notes,
         values=values,

@@ -86,6 +86,20 @@ def project_a_mask_of_scores():
     net.project(net.record(torch.rand(1, 1, 8, 8)), "1", select=torch.ones(1, dtype=torch.bool))
 
 
+class OnlyBelow(nn.Module):
+    """Refuses with an error of its own what is not below `limit`."""
+
+    def __init__(self, limit):
+        super().__init__()
+        self.limit = limit
+
+    def forward(self, x):
+        if not x.max() < self.limit:
+            raise KeyError("too large")
+        return x.relu()
+
+
+NOT_FINITE = "^images hold NaN or infinity; record needs finite pixels$"
 NAN, PLUS, MINUS = (torch.zeros(1, 1, 8, 8).index_fill(2, torch.tensor(3), float(v)) for v in ("nan", "inf", "-inf"))
 
 
@@ -183,9 +197,26 @@ CASES = {
         ValueError,
         r"images of the shape \(1, 3, 8, 8\) can't pass layer '0': .* to have 1 channels, but got 3 channels",
     ),
-    "not a number": (record(NAN), ValueError, "NaN or infinity"),
-    "infinity": (record(PLUS), ValueError, "NaN or infinity"),
-    "minus infinity": (record(MINUS), ValueError, "NaN or infinity"),
+    "not a number": (record(NAN), ValueError, NOT_FINITE),
+    "infinity": (record(PLUS), ValueError, NOT_FINITE),
+    "minus infinity": (record(MINUS), ValueError, NOT_FINITE),
+    "not a number, and nothing multiplies it": (lambda: chain_of(nn.ReLU())().record(NAN), ValueError, NOT_FINITE),
+    "minus infinity, and a ReLU": (lambda: chain_of(nn.ReLU())().record(MINUS), ValueError, NOT_FINITE),
+    "not a number, in the weights neither": (
+        lambda: chain_of(nn.Conv2d(1, 2, 3).apply(all_nan))().record(NAN),
+        ValueError,
+        NOT_FINITE,
+    ),
+    "not a number, of which the network says something else": (
+        lambda: chain_of(OnlyBelow(2))().record(NAN),
+        ValueError,
+        NOT_FINITE,
+    ),
+    "a number of which the network says something": (
+        lambda: chain_of(OnlyBelow(2))().record(torch.full((1, 1, 8, 8), 3.0)),
+        KeyError,
+        "too large",
+    ),
     "NaN in a weight": (
         record_with("weight", float("nan")),
         ValueError,
