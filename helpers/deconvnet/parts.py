@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import is_
 
 import torch
 from torch import Tensor, nn
@@ -25,11 +26,12 @@ class Parts:
 
     def are_there(self) -> bool:
         """Whether the model consists of the same modules, parameters and buffers still."""
+        weights: list[Tensor] = []
         for (module, _), children in zip(self.modules, self.children, strict=True):
-            if list(module._modules.values()) != children:
+            if (children or module._modules) and [*module._modules.values()] != children:
                 return False
-        weights = [weight for module, _ in self.modules for weight in _weights(module)]
-        return list(map(id, weights)) == list(map(id, self.weights))
+            weights += _weights(module)
+        return len(weights) == len(self.weights) and all(map(is_, weights, self.weights))
 
 
 def parts_of(model: nn.Module) -> Parts:
