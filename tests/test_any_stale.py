@@ -118,6 +118,21 @@ def test_a_network_that_was_only_used_is_the_same(use):
     assert net.project(trace, "3").equal(before)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_small_change_in_half_precision_is_noticed(dtype):
+    """By a sum of so many weights that half precision has no digit left for it, or is infinite."""
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.Conv2d(8, 8, 3, bias=False)).to(dtype).eval()
+    for weight, number in zip(model.parameters(), (0.125, 1000), strict=True):
+        nn.init.constant_(weight, number)
+    net = DeconvNet(model)
+    for weight in model.parameters():
+        trace = net.record(torch.rand(2, 3, 8, 8).to(dtype) / 100)
+        net.project(trace, "0")
+        weight.data[0, 0, 0, 0] *= 1.01
+        with pytest.raises(ValueError, match=CHANGED):
+            net.project(trace, "0")
+
+
 def test_a_plain_tensor_that_changes_is_noticed_or_does_no_harm():
     model = written(lambda self, x: self.last(self.a(x) * self.factor))
     model.factor = torch.arange(1.0, 9).double().view(8, 1, 1)

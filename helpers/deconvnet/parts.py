@@ -82,9 +82,11 @@ def state_of(parts: Parts, beside: Sequence[Tensor] = ()) -> tuple[State, list[f
     """
     tensors = [*parts.weights, *parts.others]
     floating = [one for one in tensors if one.is_floating_point() and not one.is_meta]
+    numbers = [*floating, *beside]
+    # A sum in half precision has two or three digits, or is infinite.
+    dtype = torch.float64 if torch.float64 in {one.dtype for one in numbers} else torch.float32
     # To add up all numbers takes a small part of the time that the model's own pass takes.
-    norms = torch._foreach_norm([*floating, *beside], 1) if floating or beside else ()
-    sums = torch.stack(norms).tolist() if norms else []
+    sums = torch.stack(torch._foreach_norm(numbers, 1, dtype)).tolist() if numbers else []
     # NaN is not equal to itself.
     own = [None if one != one else one for one in sums[: len(floating)]]
     return State([(one._version, one.data_ptr()) for one in tensors], own), sums[len(floating) :]
