@@ -258,7 +258,7 @@ class Descent:
         values = flat.gather(2, places[..., None])[..., 0]
         rows, columns = places // maps.shape[3], places % maps.shape[3]
         if isinstance(channels, slice):
-            channels = torch.arange(channels.stop, device=maps.device)[channels]
+            channels = (channels.start or 0) + torch.arange(maps.shape[1], device=maps.device)
         own = torch.arange(len(maps), device=maps.device), channels[:, None]
         for note in self._way[: self._plan.lone]:
             if note.name == "max_pool2d":
