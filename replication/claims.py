@@ -56,7 +56,8 @@ class Claim:
         for name, side in zip(names, sides, strict=True):
             with contextlib.suppress(TypeError, ValueError, RuntimeError):  # it is no number
                 if not isinstance(side, str):
-                    self.values.setdefault(name, []).append(float(side))
+                    number = float(side)
+                    self.values.setdefault(name, []).append(number)
         steps = zip(sides, signs, sides[1:], strict=False)
         self.note(all(COMPARISONS[sign](one, other) for one, sign, other in steps))
 

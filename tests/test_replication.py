@@ -102,6 +102,7 @@ def test_what_falls_is_said_with_its_numbers(claims):
     source = "for k in (1, 2, 5):\n    assert 3 * k < 10"
     assert [str(claim) for claim in claims(source)] == ["cell 2: 3 * k < 10, 1 times of 3 (3 * k is 3 to 15)"]
     assert str(*claims("assert 3 > 4")) == "cell 2: 3 > 4"
+    assert str(*claims("x = 1\nassert [x] == [2]")) == "cell 2: [x] == [2]"
     assert str(*claims("assert x > 4")) == "cell 2: x > 4 (NameError: name 'x' is not defined)"
 
 
