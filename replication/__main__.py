@@ -46,8 +46,8 @@ def main() -> None:
     claims = [claim for by_seed in found.values() for some in by_seed.values() for claim in some]
     fallen = sum(falls(claim) for claim in claims)
     minutes = (time.perf_counter() - start) / 60
-    runs = f"{len(paths)} notebooks on {len(seeds)} networks in {minutes:.0f} min"
-    print(f"\n{runs}: of {len(claims)} claims, {fallen or 'none'} fall")
+    runs = f"notebooks: {len(paths)}, networks: {len(seeds)}, minutes: {minutes:.0f}"
+    print(f"\n{runs}; of {len(claims)} claims, {fallen or 'none'} fall")
     sys.exit(fallen > 0)
 
 

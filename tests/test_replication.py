@@ -180,9 +180,9 @@ def test_the_command_names_what_falls_and_fails(tmp_path):
         "01_small, lenet5_seed2, cell 1: weights != 'lenet5_seed2'",
         "01_small, lenet5_seed2, cell 1: len(weights) < 7 (len(weights) is 12)",
     ]
-    assert done.stdout.splitlines()[-1].endswith(": of 2 claims, 2 fall")
+    assert done.stdout.splitlines()[-1].endswith("; of 2 claims, 2 fall")
     done = subprocess.run([*command, names[0]], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout.splitlines()[-1].endswith(": of 0 claims, none fall")
+    assert done.returncode == 0 and done.stdout.splitlines()[-1].endswith("; of 0 claims, none fall")
 
 
 # The table of docs/verification.md
