@@ -81,7 +81,8 @@ def commands():
     spec = importlib.util.spec_from_file_location("the_make", ROOT / "make.py")
     make = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(make)
-    return make.TESTS
+    # What tries the claims is given its notebooks by name.
+    return [words for words in make.TESTS if words[0] != "replication"]
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
