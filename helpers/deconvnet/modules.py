@@ -14,7 +14,7 @@ from torch.nn.modules.module import _global_forward_hooks
 class Named(Protocol):
     """What can be given names."""
 
-    names: list[str]
+    names: tuple[str, ...]
 
 
 class Reached(BaseException):
@@ -35,6 +35,8 @@ class Modules:
         self._paths = {path for _, paths in modules for path in paths}
         self._thread = threading.get_ident()
         self._undo: list[Callable[[], object]] = []
+        # One for all, as to make it takes longer than to enter it.
+        self._unseen = torch._C.DisableTorchFunction()
 
     def watch(self, value_of: Callable[[Tensor], Named | None]) -> None:
         self._value_of = value_of
@@ -98,12 +100,12 @@ class Modules:
 
     def _name(self, output: Any, path: str) -> None:
         if path:
-            with torch._C.DisableTorchFunction():
+            with self._unseen:
                 for part, tensor in _parts(output):
                     value = self._value_of(tensor)
                     # A part may be called as a module is.
                     if value is not None and not (part and f"{path}{part}" in self._paths):
-                        value.names.append(f"{path}{part}")
+                        value.names += (f"{path}{part}",)
             if path == self._until:
                 raise Reached
 

@@ -46,7 +46,7 @@ class Value:
     # Not the note itself: notes hold values, and a circle would keep them in memory for long.
     maker: int | None
     known: bool = True
-    names: list[str] = field(default_factory=list)
+    names: tuple[str, ...] = ()
     owners: Tensor | None = None
 
 

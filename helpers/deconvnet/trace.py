@@ -146,7 +146,7 @@ def trace_of(model: nn.Module, parts: Parts, state: State, tape: Tape) -> Trace:
         if not value.names:
             if value.maker is None:
                 continue
-            value.names.append(_name_of(value, tape.notes[value.maker], taken))
+            value.names = (_name_of(value, tape.notes[value.maker], taken),)
         name, *others = dict.fromkeys(value.names)
         values[name], outputs[name] = value, value.tensor
         for other in others:
