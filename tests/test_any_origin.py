@@ -207,6 +207,11 @@ def test_a_layer_of_unknown_origin_is_said_to_be_one(name, images):
     assert "top" not in trace.activations
 
 
+def test_tensors_without_memory_of_their_own_are_refused_at_once(images):
+    with pytest.raises(ValueError, match="tensors that can't be followed, such as sparse ones"):
+        DeconvNet(written(lambda self, x: self.last(self.a(x).to_sparse().to_dense()))).record(images)
+
+
 def test_tensors_of_torch_func_are_refused_at_once(images):
     with pytest.raises(ValueError, match="tensors that can't be followed, such as torch.func's"):
         DeconvNet(written(lambda self, x: self.last(torch.vmap(F.relu)(self.a(x))))).record(images)

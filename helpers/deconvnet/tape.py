@@ -139,6 +139,7 @@ class Tape(TorchFunctionMode):
         self._constants = {id(one): one for one in constants}
         self._current: dict[int, tuple[Tensor, Value, int]] = {}
         self._sharing: dict[int, list[Tensor]] = {}
+        self._unsorted: list[Tensor] = []
         self._writes: dict[int, list[_Write]] = {}
         self._has_read = False
         self._opened: set[int] = set()
@@ -252,9 +253,18 @@ class Tape(TorchFunctionMode):
 
     def _hold(self, tensor: Tensor, value: Value) -> Value:
         if id(tensor) not in self._current:
-            self._sharing.setdefault(_storage(tensor), []).append(tensor)
+            if not torch._C._has_storage(tensor):
+                raise ValueError(f"{_NOT_FOLLOWED}, such as sparse ones")
+            self._unsorted.append(tensor)
         self._current[id(tensor)] = (tensor, value, tensor._version)
         return value
+
+    def _that_share(self, storage: int) -> Sequence[Tensor]:
+        """The tensors with this storage. They are sorted by it once something is written, which is rare."""
+        for tensor in self._unsorted:
+            self._sharing.setdefault(_storage(tensor), []).append(tensor)
+        self._unsorted.clear()
+        return self._sharing.get(storage, ())
 
     def _unknown(self, tensor: Tensor) -> Value:
         value = self._hold(tensor, Value(tensor, None, known=False))
@@ -270,14 +280,14 @@ class Tape(TorchFunctionMode):
     def _save_what_shares(self, tensors: list[Tensor]) -> None:
         """Keep what may be written over: the values of all tensors that share a storage with these."""
         for storage in {_storage(tensor) for tensor in tensors}:
-            for sharing in self._sharing.get(storage, ()):
+            for sharing in self._that_share(storage):
                 value = self._current[id(sharing)][1]
                 if value.tensor is sharing:
                     value.tensor = sharing.clone()
 
     def _forget_what_shares(self, tensors: Sequence[Tensor]) -> None:
         """What has been opened to others may be written where nobody sees it."""
-        shared = [one for storage in {_storage(tensor) for tensor in tensors} for one in self._sharing.get(storage, ())]
+        shared = [one for storage in {_storage(tensor) for tensor in tensors} for one in self._that_share(storage)]
         for tensor in (*tensors, *shared):
             self._unknown(tensor)
 
@@ -292,7 +302,7 @@ class Tape(TorchFunctionMode):
         note.written = tuple(storages.values())
         for storage, i in storages.items():
             tensor, saved = note.tensors[i], None
-            for sharing in self._sharing.get(storage, ()):
+            for sharing in self._that_share(storage):
                 value = self._current[id(sharing)][1]
                 if value.tensor is sharing:
                     value.tensor = None
@@ -348,10 +358,11 @@ def _are_numbers(result: Any) -> bool:
     return isinstance(result, (int, float, complex, list)) and not isinstance(result, bool)
 
 
+_NOT_FOLLOWED = "the network works on tensors that can't be followed"
+
+
 def _storage(tensor: Tensor) -> int:
     try:
         return tensor.untyped_storage()._cdata
     except NotImplementedError as error:
-        raise ValueError(
-            f"the network works on tensors that can't be followed, such as torch.func's: {error}"
-        ) from error
+        raise ValueError(f"{_NOT_FOLLOWED}, such as torch.func's: {error}") from error
