@@ -3,13 +3,16 @@
 from unittest import mock
 
 import pytest
+import torch
 from graphs import graphs
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from reference import by_walk
+from torchvision import models
 
 from helpers.deconvnet import RULES, DeconvNet, fast, ways_back, windows
 from helpers.deconvnet import net as net_module
+from helpers.lenet5 import LeNet5
 
 # PyTorch says that padding="same" copies where a kernel is even.
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
@@ -31,6 +34,7 @@ def test_windows_equal_whole_planes_to_the_last_bit(drawn, rule, share, chunk):
     with (
         # However little there is to gain.
         mock.patch.object(windows, "_SHARE", share),
+        mock.patch.object(windows, "_GAIN", 0),
         mock.patch.object(windows, "_NUMBERS", 0),
         mock.patch.object(net_module, "CHUNK", chunk),
         # What makes whole planes faster rounds otherwise.
@@ -42,3 +46,21 @@ def test_windows_equal_whole_planes_to_the_last_bit(drawn, rule, share, chunk):
     read = [value for note in way for value in note.inputs if value is not None]
     branches = len(read) > len(set(read))
     assume(plain.any() and branches and plan is not None and plan.steps - plan.lone >= 3)
+
+
+@pytest.mark.parametrize(("layer", "goes"), [("2", True), ("3", True), ("6", True), ("9", True), ("12", False)])
+def test_squeezenet_goes_in_windows_to_the_pixels_where_they_are_much_less_than_planes(layer, goes):
+    model = models.squeezenet1_1(weights=None).eval()
+    trace = DeconvNet(model).record(torch.rand(1, 3, 227, 227))
+    way = trace.way(trace.value(f"features.{layer}"))
+    assert trace.why_not(f"features.{layer}") is None
+    plan = windows.plan(trace, way, trace.value(f"features.{layer}"), 32)
+    assert plan is not None and plan.steps == len(way) if goes else plan is None
+
+
+def test_few_peaks_of_a_small_network_go_in_planes():
+    trace = DeconvNet(LeNet5().eval()).record(torch.rand(1, 1, 28, 28))
+    value = trace.value("features.pool2")
+    assert trace.why_not("features.pool2") is None
+    assert windows.plan(trace, trace.way(value), value, 16) is None
+    assert windows.plan(trace, trace.way(value), value, 160) is not None

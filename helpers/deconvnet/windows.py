@@ -32,6 +32,8 @@ _IN_PLACE = _BY_NUMBER | _CAT | {"add", "sub", "subtract"}
 
 # Up to this share of a plane, a window is less work.
 _SHARE = 0.5
+# And it has to spare this share of all numbers on the way, as what is gained high up is lost among what comes below.
+_GAIN = 0.25
 # As long as for so many numbers, Python takes to find out where a function's windows stand.
 _NUMBERS = 2**16
 
@@ -61,27 +63,29 @@ class Plan:
 
 def plan(trace: Trace, way: list[Note], value: Value, peaks: int) -> Plan | None:
     """How far down so many peaks of `value` go in windows before whole planes are less work; None if not at all."""
-    lone = 0
+    lone = saved = largest = 0
     while lone < len(way) and _is_lone(way[lone], trace):
         value = next(one for one in way[lone].inputs if one is not None)
-        lone += 1
+        lone, saved = lone + 1, saved + _recorded(value, trace)[0].numel()
     if not _has_planes(value, trace):
         return None
     spans = {value: (Span(0, 1, 1), Span(0, 1, 1))}
     steps = lone
-    largest = saved = 0
     for note in way[lone:]:
         if note.outputs[0] in spans:
             below = _spans_below(note, spans, trace)
             if below is None:
                 break
             spans |= below
-            for one, (vertical, horizontal) in below.items():
-                _, channels, height, width = _recorded(one, trace).shape
-                numbers = channels * vertical.size * horizontal.size
-                largest, saved = max(largest, numbers), saved + channels * height * width - numbers
         steps += 1
-    if steps == lone or peaks * saved < (steps - lone) * _NUMBERS:
+    for one, (vertical, horizontal) in spans.items():
+        if one is not value:
+            _, channels, height, width = _recorded(one, trace).shape
+            numbers = channels * vertical.size * horizontal.size
+            largest, saved = max(largest, numbers), saved + channels * height * width - numbers
+    passed = {one for note in way for one in note.inputs if one is not None and _has_planes(one, trace)}
+    numbers = sum(_recorded(one, trace)[0].numel() for one in passed)
+    if steps == lone or saved < _GAIN * numbers or peaks * saved < (steps - lone) * _NUMBERS:
         return None
     return Plan(lone, steps, value, spans, largest * trace.images.element_size())
 
