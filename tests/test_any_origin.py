@@ -249,6 +249,10 @@ FOLLOWED = {
     "a size in numbers": lambda self, y: F.relu(y).view(int(y.shape[0]), -1).view(y.size()) / y.size(1) ** 0.5,
     "a list that changes later": changed_list,
     "keywords": lambda self, y: torch.cat(tensors=[F.relu(input=y[:, :4]), torch.relu(input=y[:, 4:])], dim=1),
+    "keywords in another order": lambda self, y: (
+        torch.sub(other=F.relu(y), input=2 * y)
+        + F.conv2d(bias=self.b.bias, weight=self.b.weight, padding=self.b.padding, input=F.relu(y))
+    ),
     "a named tuple": lambda self, y: torch.cat(Pair(F.relu(y[:, :4]), y[:, 4:]), 1),
     "a list of another class": lambda self, y: torch.cat(MyList([F.relu(y[:, :4]), y[:, 4:]]), 1),
     "a split into one part": lambda self, y: F.relu(y).split(8, dim=1)[0] + y.chunk(1)[0] + torch.cat([y]),

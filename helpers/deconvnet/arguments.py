@@ -40,6 +40,11 @@ def same(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def in_order(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Named arguments as a function's signature has them: the input first, and a bias behind its weight."""
+    return {name: kwargs[name] for name in sorted(kwargs, key=lambda name: (name != "input", name == "bias"))}
+
+
 def looked_through(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Tensor], bool, bool]:
     """The tensors among the arguments; whether the caller may change these later; and whether it looks as if the
     function writes one of them. A write that looks otherwise is seen when it has happened.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from helpers.deconvnet.arguments import looked_through, rebuilt, same, tensors_in
+from helpers.deconvnet.arguments import in_order, looked_through, rebuilt, same, tensors_in
 from helpers.deconvnet.functions import (
     CARRIES_NUMBERS,
     MAKES_NEW,
@@ -157,7 +157,8 @@ class Tape(TorchFunctionMode):
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        kwargs = kwargs or {}
+        # The way back takes for granted which tensor stands first.
+        kwargs = in_order(kwargs) if kwargs else {}
         if function in QUERIES:
             return function(*args, **kwargs)
         tensors, may_change, may_write = looked_through(args, kwargs)
