@@ -65,7 +65,7 @@ def run():
 
 @command
 def further():
-    """execute the four that go further: notebooks/going_further"""
+    """execute the five that go further: notebooks/going_further"""
     set_up()
     call("notebooks/run.py", *notebooks("going_further"))
 

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import nbformat
 import pytest
+import torch
 from compare_pictures import pictures_of
 from stored import NOTEBOOKS, code_cells, is_left_by_a_tool
 
@@ -47,8 +48,8 @@ def test_the_four_notebooks_are_there():
     assert numbers == ["01_", "02_", "03_", "04_"]
 
 
-def test_the_four_that_go_further_are_there():
-    assert [path.name[:2] for path in FURTHER] == ["a_", "b_", "c_", "d_"]
+def test_the_five_that_go_further_are_there():
+    assert [path.name[:2] for path in FURTHER] == ["a_", "b_", "c_", "d_", "e_"]
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.relative_to(ROOT / "notebooks").as_posix())
@@ -273,3 +274,18 @@ def test_those_that_go_further_ask_in_their_title_and_answer_in_their_last_secti
 
 def test_no_code_cell_is_longer_than_a_screen(notebook):
     assert [cell.source for cell in code_cells(notebook) if len(cell.source.splitlines()) > MAX_LINES] == []
+
+
+def test_the_lines_for_another_network_in_notebook_e_run():
+    """With random weights: those that they fetch need a connection."""
+    (path,) = (path for path in FURTHER if path.name.startswith("e_"))
+    cells = markdown_cells(nbformat.read(path, as_version=4))
+    (lines,) = (found[1] for cell in cells for found in re.finditer(r"```python\n(.*?)```", cell.source, re.DOTALL))
+    learnt = "weights=AlexNet_Weights.DEFAULT"
+    assert learnt in lines
+    torch.manual_seed(0)
+    names = {"images": torch.rand(9, 3, 227, 227)}
+    exec(lines.replace(learnt, "weights=None"), names)
+    assert names["found"].images.shape == (256, 9)
+    assert names["patch"].shape == names["picture"].shape == (3, 9, *names["patch"].shape[2:])
+    assert names["picture"].any()
