@@ -326,6 +326,11 @@ def of_another_shape(digits):
 SMALL = torch.zeros(2, 1, 28, 28, dtype=torch.float64)
 SHUFFLED = DataLoader(TensorDataset(SMALL), shuffle=True)
 
+
+def first_three(found):
+    return replace(found, **{name: getattr(found, name)[:3] for name in ("images", "values", "rows", "columns")})
+
+
 # what goes wrong: (how, the error, a piece of its message)
 WRONG = {
     "more than there are": (features(k=61), ValueError, "^k is 61, but there are only 60 images$"),
@@ -352,6 +357,11 @@ WRONG = {
     ),
     "patches of nothing": (cropped(found=3), TypeError, "^found is a int; patches needs what strongest returned$"),
     "patches of a map too many": (cropped(channels=[16]), ValueError, "channel 16 does not exist; .* 0 to 15"),
+    "patches of a part of the maps": (
+        cropped(first_three),
+        ValueError,
+        "^found has 3 maps, but layer 'pool2' has 16; patches needs all that strongest returned, and the channels",
+    ),
     "patches of fewer images": (
         cropped(images=SMALL),
         ValueError,

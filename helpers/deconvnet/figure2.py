@@ -143,8 +143,8 @@ def patches(
     Raises:
         TypeError: `found` is no Strongest, `channels` no sequence of integers, or an image no tensor of floating-point
             pixels.
-        ValueError: a channel or an image does not exist, the images are of several sizes, or a function between the
-            layer and the pixels has no way back.
+        ValueError: a channel or an image does not exist, `found` has not as many maps as the layer, the images are of
+            several sizes, or a function between the layer and the pixels has no way back.
 
     Source: Zeiler & Fergus (2013), section 4.1 and figure 2.
     """
@@ -163,6 +163,12 @@ def patches(
             shapes = f"image {number} has the shape {tuple(image.shape[1:])}, image 0 {tuple(first.shape[1:])}"
             raise ValueError(f"{shapes}; patches needs images of one size")
         trace = deconvnet.recorded(net.model, image, until=found.layer)
+        count = _activation(trace, found.layer).shape[1]
+        if count != len(found.images):
+            raise ValueError(
+                f"found has {len(found.images)} maps, but layer {found.layer!r} has {count}; patches needs all that "
+                "strongest returned, and the channels that you want"
+            )
         for some in (numbers == number).nonzero().split(max(1, deconvnet.CHUNK // image.nbytes)):
             i, j = some.T
             pixels = _from_places(net, trace, found.layer, maps[i], rows[i, j], columns[i, j])
