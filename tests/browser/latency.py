@@ -107,7 +107,7 @@ def titles(box: Locator, name: str, picture: int) -> dict[str, str]:
 
 
 def latencies(watched: dict, name: str, picture: int, title_of: dict[str, str]) -> tuple[list[float], bool]:
-    """Seconds from each event to the frame that answers it, and whether the last event was answered.
+    """Seconds from each event to the frame that answers it, and whether the last answer is that of the last event.
 
     An answer begins when the named picture is set, and ends with the last of all pictures that are set before the next
     answer begins. Answers come in the order of their events, though not each event has one: it is then answered by the
@@ -133,4 +133,5 @@ def latencies(watched: dict, name: str, picture: int, title_of: dict[str, str]) 
         ends[k] = end
     answered = [min((ends[k] for k in ends if k >= i), default=None) for i in range(len(events))]
     seconds = [(end - at) / 1000 for (at, _), end in zip(events, answered, strict=True) if end is not None]
-    return seconds, len(seconds) == len(events)
+    # One that comes back to what is shown already, before the kernel has looked, needs no answer.
+    return seconds, bool(answers) and answers[-1][0] == title_of[events[-1][1]]
