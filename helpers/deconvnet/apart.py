@@ -115,7 +115,7 @@ def may_be_split(note: Note, images: int) -> bool:
         for tensor, value in zip(note.tensors, note.inputs, strict=True)
         if value
     ]
-    if note.name == "conv2d" and "same" in (*note.args[4:5], note.kwargs.get("padding")):
+    if note.name == "conv2d" and note.given(4, "padding") == "same":
         return False
     return all(rows) and (
         _goes_by_row(note)

@@ -181,8 +181,7 @@ def _pointwise(note: Note, below: list[_Seen | None], shape: torch.Size) -> _See
 
 
 def _batch_norm(note: Note, below: list[_Seen | None], shape: torch.Size) -> _Seen:
-    training = note.args[5] if len(note.args) > 5 else note.kwargs.get("training", False)
-    return _everything(below) if training else _together(below, shape)
+    return _everything(below) if note.given(5, "training", False) else _together(below, shape)
 
 
 def _linear(note: Note, below: list[_Seen | None], shape: torch.Size) -> _Seen:
@@ -320,7 +319,7 @@ def _tried(note: Note, tensor: int, seen: _Seen, below: list[_Seen | None]) -> l
             outputs = note.run(*plain[:tensor], marked, *plain[tensor + 1 :])
             reached.append([_along_each_dim(one, other) for one, other in zip(outputs, without, strict=True)])
     regular = seen.regular if name in ("pad", "constant_pad_nd") else None
-    shift = Span(-padding_before(seen.dim + 2, note.args, note.kwargs), 1, 1) if regular else None
+    shift = Span(-padding_before(seen.dim + 2, note.given(1, "pad")), 1, 1) if regular else None
     return [
         _clearest([torch.stack(one) for one in zip(*marks, strict=True)], seen, shift)
         for marks in zip(*reached, strict=True)

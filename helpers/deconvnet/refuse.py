@@ -88,11 +88,11 @@ def _found_reason(note: Note, images: int) -> str | None:
 
 def _said_of_arguments(note: Note) -> str | None:
     match note.name:
-        case "batch_norm" if _given(note, 5, "training", False):
+        case "batch_norm" if note.given(5, "training", False):
             return "it takes its statistics from these images: call model.eval(), and let it track running statistics"
-        case "instance_norm" if _given(note, 5, "use_input_stats", True):
+        case "instance_norm" if note.given(5, "use_input_stats", True):
             return _NORMALISES
-        case "lerp" if _carries(note, _given(note, 2, "weight", None)):
+        case "lerp" if _carries(note, note.given(2, "weight")):
             return _MULTIPLIES
         case "scatter" if "reduce" in note.kwargs:
             return f"with reduce it is not known to be linear: {_BELOW}"
@@ -121,36 +121,32 @@ def _is_relu(note: Note) -> bool:
     """Whether a function that can be a ReLU, or one with a maximum, is one."""
     match note.name:
         case "clamp" | "clip":
-            return _is_zero(_given(note, 1, "min", None)) and _is_positive(_given(note, 2, "max", None))
+            return _is_zero(note.given(1, "min")) and _is_positive(note.given(2, "max"))
         case "hardtanh":
-            return _is_zero(_given(note, 1, "min_val", -1)) and _is_positive(_given(note, 2, "max_val", 1))
+            return _is_zero(note.given(1, "min_val", -1)) and _is_positive(note.given(2, "max_val", 1))
         case "clamp_min":
-            return _is_zero(_given(note, 1, "min", None))
+            return _is_zero(note.given(1, "min"))
         case "threshold":
-            return _is_zero(_given(note, 1, "threshold", None)) and _is_zero(_given(note, 2, "value", None))
+            return _is_zero(note.given(1, "threshold")) and _is_zero(note.given(2, "value"))
     constants = [tensor for tensor, value in zip(note.tensors, note.inputs, strict=True) if value is None]
     return len(constants) == 1 and _is_zero(constants[0])
 
 
 def _meets_itself(note: Note) -> bool:
     """Whether this scatter writes two numbers to the same place."""
-    dim, index = _given(note, 1, "dim", 0), _given(note, 2, "index", None)
+    dim, index = note.given(1, "dim", 0), note.given(2, "index")
     return isinstance(dim, int) and isinstance(index, Tensor) and not index.sort(dim).values.diff(dim=dim).all()
 
 
 def _is_cut(note: Note) -> bool:
     """Whether this scatter takes less than it is given."""
-    index, source = _given(note, 2, "index", None), _given(note, 3, "src", None)
+    index, source = note.given(2, "index"), note.given(3, "src")
     return isinstance(index, Tensor) and isinstance(source, Tensor) and index.shape != source.shape
 
 
 def _carries(note: Note, argument: object) -> bool:
     """Whether this argument is a tensor that carries the signal."""
     return any(one is argument and carries for one, carries in zip(note.tensors, note.carry, strict=True))
-
-
-def _given(note: Note, position: int, name: str, default: object) -> object:
-    return note.args[position] if len(note.args) > position else note.kwargs.get(name, default)
 
 
 def _is_zero(number: object) -> bool:

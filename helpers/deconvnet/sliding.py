@@ -1,6 +1,6 @@
 """Functions that slide over a plane, such as a convolution: what a position at their output sees of their input."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -75,8 +75,7 @@ def _avg_pool2d(
 TAPS: Mapping[str, Callable[..., Taps]] = {"conv2d": _conv2d, "max_pool2d": _max_pool2d, "avg_pool2d": _avg_pool2d}
 
 
-def padding_before(axis: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
-    """What `F.pad`, called with these, adds before the first row (axis 0) or column (axis 1); a crop is below zero."""
-    pad = args[1] if len(args) > 1 else kwargs["pad"]
+def padding_before(axis: int, pad: Sequence[int]) -> int:
+    """What `F.pad`, called with this, adds before the first row (axis 0) or column (axis 1); a crop is below zero."""
     place = 2 * (1 - axis)
     return pad[place] if len(pad) > place else 0

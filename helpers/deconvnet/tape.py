@@ -86,6 +86,10 @@ class Note:
     carry: tuple[bool, ...] = ()
     why_not: str | None = ""
 
+    def given(self, position: int, name: str, default: Any = None) -> Any:
+        """The argument of this name, which stands at this position if it was given without it."""
+        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
+
     def replace(self, others: dict[int, Tensor]) -> None:
         """Go on with other tensors in the place of those that have these `id`s."""
         self.tensors = [others.get(id(one), one) for one in self.tensors]

@@ -153,20 +153,14 @@ def _own_spans(note: Note, spans: Spans, trace: Trace) -> Spans | None:
         shape = _recorded(note.outputs[0], trace).shape
         carrying = zip(note.tensors, note.carry, strict=True)
         return spans if all(one.shape == shape for one, carries in carrying if carries) else None
-    if note.name in _PAD and not any(_pad(note)[4:]) and _mode(note) == "constant":
-        top, left = (padding_before(axis, note.args, note.kwargs) for axis in (0, 1))
+    if note.name in _PAD:
+        pad = note.given(1, "pad")
+        # In constant_pad_nd what stands third is the value.
+        if any(pad[4:]) or note.name == "pad" and note.given(2, "mode", "constant") != "constant":
+            return None
+        top, left = (padding_before(axis, pad) for axis in (0, 1))
         return Span(-top, 1, 1).through(vertical), Span(-left, 1, 1).through(horizontal)
     return None
-
-
-def _pad(note: Note) -> list[int]:
-    return note.args[1] if len(note.args) > 1 else note.kwargs["pad"]
-
-
-def _mode(note: Note) -> str:
-    if note.name == "constant_pad_nd":
-        return "constant"
-    return note.args[2] if len(note.args) > 2 else note.kwargs.get("mode", "constant")
 
 
 @dataclass(frozen=True, eq=False)
