@@ -163,15 +163,15 @@ def patches(
             shapes = f"image {number} has the shape {tuple(image.shape[1:])}, image 0 {tuple(first.shape[1:])}"
             raise ValueError(f"{shapes}; patches needs images of one size")
         trace = deconvnet.recorded(net.model, image, until=found.layer)
-        count = _activation(trace, found.layer).shape[1]
-        if count != len(found.images):
+        activation = _activation(trace, found.layer)
+        if (count := activation.shape[1]) != len(found.images):
             raise ValueError(
                 f"found has {len(found.images)} maps, but layer {found.layer!r} has {count}; patches needs all that "
                 "strongest returned, and the channels that you want"
             )
         for some in (numbers == number).nonzero().split(max(1, deconvnet.CHUNK // image.nbytes)):
             i, j = some.T
-            pixels = _from_places(net, trace, found.layer, maps[i], rows[i, j], columns[i, j])
+            pixels = _from_places(net, trace, found.layer, activation, maps[i], rows[i, j], columns[i, j])
             for (a, b), one in zip(some.tolist(), pixels, strict=True):
                 window = field.window(int(rows[a, b]), int(columns[a, b]))
                 _put(patches[a, b], image[0], *window)
@@ -194,10 +194,9 @@ def _image(images: Any, number: int) -> Tensor:
 
 
 def _from_places(
-    net: DeconvNet, trace: Trace, layer: str, channels: Tensor, rows: Tensor, columns: Tensor
+    net: DeconvNet, trace: Trace, layer: str, activation: Tensor, channels: Tensor, rows: Tensor, columns: Tensor
 ) -> Iterable[Tensor]:
     """Each of these maps of one image from its place alone, back in pixels: `(C, H, W)`."""
-    activation = _activation(trace, layer)
     plane = activation.shape[2:]
     there = rows * plane[1] + columns if plane else rows
     if places.peaks(activation)[0].cpu()[channels].equal(there):
