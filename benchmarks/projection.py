@@ -126,18 +126,23 @@ def vgg16(maps: int = 64, side: int = 224) -> Iterator[Measure]:
     yield Measure(f"{name}, memory of the whole process", "MB", highest, at_most=2000)
 
 
+def for_captum(model: nn.Module) -> nn.Module:
+    """`model` in eval mode, with no ReLU that works in place."""
+    for module in model.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = False
+    return model.eval()
+
+
 def whole_maps(maps: int = 32) -> Iterator[Measure]:
-    """Maps of larger networks, against Captum, for which no ReLU may work in place."""
+    """Maps of larger networks, against Captum."""
     torch.manual_seed(0)
     for name, model, layer, side in (
         ("SqueezeNet 1.1, its features as a chain", torchvision.models.squeezenet1_1(weights=None).features, "12", 227),
         ("SqueezeNet 1.1", torchvision.models.squeezenet1_1(weights=None), "features.12", 227),
         ("ResNet-18", torchvision.models.resnet18(weights=None), "layer3", 224),
     ):
-        model = model.eval()
-        for module in model.modules():
-            if isinstance(module, nn.ReLU):
-                module.inplace = False
+        model = for_captum(model)
         net, image = DeconvNet(model), torch.rand(1, 3, side, side)
 
         def ours(net: DeconvNet = net, image: Tensor = image, layer: str = layer) -> None:
@@ -154,15 +159,12 @@ def whole_maps(maps: int = 32) -> Iterator[Measure]:
 def peaks(maps: int = 32) -> Iterator[Measure]:
     """Peaks of SqueezeNet's maps, once they are recorded: against Captum, and against the same in whole planes."""
     torch.manual_seed(0)
-    model = torchvision.models.squeezenet1_1(weights=None).eval()
-    for module in model.modules():
-        if isinstance(module, nn.ReLU):
-            module.inplace = False
+    model = for_captum(torchvision.models.squeezenet1_1(weights=None))
     net, image = DeconvNet(model), torch.rand(1, 3, 227, 227)
     trace = net.record(image)
     for layer, wanted in (("2", 60), ("3", 60), ("6", 30), ("9", 8), ("12", None)):
         name = f"{maps} peaks of SqueezeNet 1.1 at features.{layer}"
-        submodule = model.features[int(layer)]
+        submodule = model.get_submodule(f"features.{layer}")
 
         def ours(layer: str = f"features.{layer}") -> None:
             net.project(trace, layer, range(maps), select="peak")
