@@ -145,13 +145,14 @@ class DeconvNet:
             rest, room = (way[plan.steps :], plan.nbytes) if plan else (way, 0)
             for images, chosen in _portions(trace, rest, count, room):
                 numbers = chosen if isinstance(wanted, slice) else wanted[chosen]
-                maps = places.selected(activation[images, numbers], selection, images)
+                maps = activation[images, numbers]
                 signals: Signals = {}
                 if plan:
                     descent = windows.Descent(way, plan, trace, RULES[self.rule], fast.WAYS_BACK, images)
                     signals.update(descent.signals(maps, numbers))
                 else:
-                    top = fast.Lone(maps.transpose(0, 1).unsqueeze(2), numbers, activation.shape[1])
+                    maps = places.selected(maps, selection, images).transpose(0, 1)
+                    top = fast.Lone(maps.unsqueeze(2), numbers, activation.shape[1])
                     signals[trace.value(layer)] = top
                 for note in rest:
                     _undo(signals, note, trace, RULES[self.rule], fast.WAYS_BACK, images)

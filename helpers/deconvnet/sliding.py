@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from helpers.deconvnet.ways_back import pair
+from helpers.deconvnet.ways_back import pair, settings_of
 
 
 class Span(NamedTuple):
@@ -41,22 +41,13 @@ class Taps(NamedTuple):
         return Span(-self.padding[axis], self.stride[axis], self.dilation[axis] * (self.kernel[axis] - 1) + 1)
 
 
-def _conv2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> Taps:
-    kernel, dilation = (weight.shape[2], weight.shape[3]), pair(dilation)
-    if padding == "same":
-        # If their number is odd, one more stands at the end.
-        before = [dilation[i] * (kernel[i] - 1) // 2 for i in (0, 1)]
-    else:
-        before = [0, 0] if padding == "valid" else [*pair(padding)]
-    return Taps(kernel, pair(stride), (before[0], before[1]), dilation)
+def _conv2d(input: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Taps:
+    stride, padding, dilation, _ = settings_of(input, weight, *args, **kwargs)
+    kernel = weight.shape[2], weight.shape[3]
+    if padding is None:
+        # An odd number of rows or columns is added: one more stands at the end.
+        padding = dilation[0] * (kernel[0] - 1) // 2, dilation[1] * (kernel[1] - 1) // 2
+    return Taps(kernel, stride, padding, dilation)
 
 
 def _max_pool2d(

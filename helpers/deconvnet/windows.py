@@ -15,10 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from helpers.deconvnet.arguments import joined_along
+from helpers.deconvnet.places import peaks
 from helpers.deconvnet.sliding import TAPS, Span, Taps, padding_before
 from helpers.deconvnet.tape import Note, Value
 from helpers.deconvnet.trace import Trace
-from helpers.deconvnet.ways_back import RULES, Up, unpool
+from helpers.deconvnet.ways_back import RULES, Up, settings_of, unpool
 
 Spans = tuple[Span, Span]
 
@@ -248,12 +249,9 @@ class Descent:
         self._rule, self._ways_back = rule, ways_back
 
     def signals(self, maps: Tensor, channels: Tensor | slice) -> dict[Value, Windows]:
-        """What is left where the windows end, for `maps` `(N, K, h, w)`, of these channels, with one number in each
-        that is not zero.
-        """
-        flat = maps.flatten(2).transpose(0, 1)
-        places = flat.abs().argmax(2)
-        values = flat.gather(2, places[..., None])[..., 0]
+        """What is left where the windows end, for the peaks of `maps` `(N, K, h, w)`, of these channels."""
+        places = peaks(maps).T
+        values = maps.flatten(2).transpose(0, 1).gather(2, places[..., None])[..., 0]
         rows, columns = places // maps.shape[3], places % maps.shape[3]
         if isinstance(channels, slice):
             channels = (channels.start or 0) + torch.arange(maps.shape[1], device=maps.device)
@@ -287,8 +285,10 @@ class Descent:
         signals: dict[Value, Tensor] = {}
         for note in self._way[plan.lone : plan.steps]:
             value = note.outputs[0]
-            if value is plan.start and note.name == "conv2d" and _groups(note) == 1:
-                back: Any = (self._filtered(note, values, channels),)
+            own = _own_spans(note, plan.spans[value], trace)
+            assert own is not None
+            if value is plan.start and note.name == "conv2d" and settings_of(*note.args, **note.kwargs).groups == 1:
+                back: Any = (self._filtered(note, values, channels, own),)
             else:
                 if value is plan.start:
                     signal = values.new_zeros(*values.shape, _recorded(value, trace).shape[1], 1, 1)
@@ -297,9 +297,7 @@ class Descent:
                     signal = signals.pop(value)
                 else:
                     continue
-                back = self._undone(note, signal)
-            own = _own_spans(note, plan.spans[value], trace)
-            assert own is not None
+                back = self._undone(note, signal, own)
             for below, one in zip(note.inputs, back, strict=False):
                 if below is not None and one is not None:
                     around = [
@@ -324,12 +322,10 @@ class Descent:
     def _up(self, note: Note, tensors: list[Tensor]) -> Up:
         return Up(note.run, tensors, note.carry, None, None, self._rule)
 
-    def _filtered(self, note: Note, values: Tensor, channels: Tensor) -> Tensor:
+    def _filtered(self, note: Note, values: Tensor, channels: Tensor, own: Spans) -> Tensor:
         """One number of one channel: it gives the filter of this channel, so many times."""
-        filters = _weight(note)[channels]
+        filters = note.tensors[1][channels]
         taps = TAPS["conv2d"](*note.args, **note.kwargs)
-        own = _own_spans(note, self._plan.spans[note.outputs[0]], self._trace)
-        assert own is not None
         back = values.new_zeros(*values.shape, filters.shape[1], own[0].size, own[1].size)
         torch.mul(
             values[..., None, None, None],
@@ -340,8 +336,8 @@ class Descent:
         assert below is not None
         return self._frame(below, own).inside(back)
 
-    def _undone(self, note: Note, signal: Tensor) -> Any:
-        """What goes back through `note`, for each of its tensors, in windows of its own."""
+    def _undone(self, note: Note, signal: Tensor, own: Spans) -> Any:
+        """What goes back through `note`, for each of its tensors, in windows that stand at `own`."""
         value, trace = note.outputs[0], self._trace
         spans = self._plan.spans[value]
         out = self._frame(value, spans)
@@ -354,16 +350,16 @@ class Descent:
             output = out.cut(self._of_images(_recorded(value, trace))) if reads else signal[0]
             up = self._up(note, tensors)._replace(output=output)
             return self._ways_back[note.name](signal, up, *note.args, **note.kwargs)
-        own, below = _own_spans(note, spans, trace), note.inputs[0]
-        assert own is not None and below is not None
+        below = note.inputs[0]
+        assert below is not None
         frame = self._frame(below, own)
         if note.name == "max_pool2d":
             return (self._unpooled(signal, self._of_images(trace.switches[value.names[0]]), out, frame),)
         if note.name == "conv2d":
-            taps, weight = TAPS["conv2d"](*note.args, **note.kwargs), _weight(note)
+            weight, settings = note.tensors[1], settings_of(*note.args, **note.kwargs)
             input = torch.empty(1, 1, *frame.size, device="meta")
-            settings = input, weight, None, taps.stride, 0, taps.dilation, _groups(note)
-            (signal,) = self._ways_back["conv2d"](signal, self._up(note, [input, weight]), *settings)
+            given = input, weight, None, settings.stride, 0, settings.dilation, settings.groups
+            (signal,) = self._ways_back["conv2d"](signal, self._up(note, [input, weight]), *given)
         elif note.name == "avg_pool2d":
             signal = self._spread(note, signal, out, frame)
         return (frame.inside(signal),)
@@ -390,14 +386,6 @@ class Descent:
         up = self._up(note, [planes])._replace(run=lambda one: (sum_up(one),))
         (back,) = self._ways_back["avg_pool2d"](shares.flatten(0, 1)[None], up)
         return back[0].unflatten(0, signal.shape[:2])
-
-
-def _weight(note: Note) -> Tensor:
-    return note.args[1] if len(note.args) > 1 else note.kwargs["weight"]
-
-
-def _groups(note: Note) -> int:
-    return note.args[6] if len(note.args) > 6 else note.kwargs.get("groups", 1)
 
 
 def _divisors(first: Tensor, size: int, taps: Taps, axis: int, side: int, note: Note) -> Tensor:
