@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import torch
 
 from helpers import plotting
 
@@ -56,7 +57,7 @@ class Claim:
         for name, side in zip(names, sides, strict=True):
             with contextlib.suppress(TypeError, ValueError, RuntimeError):  # it is no number
                 if not isinstance(side, str):
-                    number = float(side)
+                    number = float(side.detach() if isinstance(side, torch.Tensor) else side)
                     self.values.setdefault(name, []).append(number)
         steps = zip(sides, signs, sides[1:], strict=False)
         self.note(all(COMPARISONS[sign](one, other) for one, sign, other in steps))

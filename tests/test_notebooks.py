@@ -4,6 +4,7 @@ That their cells run and give the outputs that are stored is nbval's to test, wi
 pictures; that they import nothing in vain is ruff's.
 """
 
+import ast
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -289,3 +290,37 @@ def test_the_lines_for_another_network_in_notebook_e_run():
     assert names["found"].images.shape == (256, 9)
     assert names["patch"].shape == names["picture"].shape == (3, 9, *names["patch"].shape[2:])
     assert names["picture"].any()
+
+
+# Which network a notebook shows, and how far what it asserts reaches: replication/claims.py goes by these lines
+SWITCHES = {"weights": "weights = 'lenet5'", "seed": "seed = 0"}
+REACHES = {"weights": {"weights == 'lenet5'", "weights in SHIPPED"}, "seed": {"seed == 0", "seed in range(6)"}}
+
+
+def test_another_network_takes_the_place_of_the_first_by_one_line(notebook):
+    trees = [ast.parse(cell.source) for cell in code_cells(notebook)]
+    lines = [ast.unparse(statement) for tree in trees for statement in tree.body]
+    assert all(lines.count(line) <= 1 for line in SWITCHES.values())
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    loads = [call for call in calls if ast.unparse(call.func) == "load_lenet5"]
+    assert bool(loads) == (SWITCHES["weights"] in lines)
+    assert all(isinstance(name, ast.Name) for load in loads for name in load.args or [None])
+
+
+def test_how_far_an_assert_reaches_is_said_by_its_condition(notebook):
+    trees = [ast.parse(cell.source) for cell in code_cells(notebook)]
+    lines = [ast.unparse(statement) for tree in trees for statement in tree.body]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    for name in (name for name, line in SWITCHES.items() if line in lines):
+        asserts = [node for node in nodes if isinstance(node, ast.Assert) and mentions(node.test, name)]
+        assert [ast.unparse(node) for node in asserts] == []
+        tests = [part for node in nodes if isinstance(node, ast.If) for part in parts(node.test)]
+        assert {ast.unparse(part) for part in tests if mentions(part, name)} <= REACHES[name]
+
+
+def mentions(node, name):
+    return any(isinstance(part, ast.Name) and part.id == name for part in ast.walk(node))
+
+
+def parts(test):
+    return test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
