@@ -1,6 +1,6 @@
 """Measure all that is in the table, say whether its targets are met, and write results.json and two charts.
 
-They go to build/benchmarks/, with --keep to benchmarks/, where the README shows them. It takes some five minutes.
+They go to build/benchmarks/, with --keep to benchmarks/, where the README shows them. It takes some seven minutes.
 """
 
 import argparse
