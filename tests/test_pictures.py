@@ -36,8 +36,8 @@ def quickly():
     """Files as large as they come, whose pixels are the same; and no search for garbage in what was imported."""
     save = Image.Image.save
 
-    def saved(*args, optimize=False, **given):
-        save(*args, compress_level=1, **given)
+    def saved(*args, **given):
+        save(*args, **{**given, "compress_level": 1})
 
     gc.freeze()
     with pytest.MonkeyPatch.context() as patch:

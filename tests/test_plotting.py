@@ -17,6 +17,7 @@ import pytest
 import torch
 from matplotlib.collections import QuadMesh
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from helpers import plotting
 from helpers.explorers import frames
@@ -563,6 +564,18 @@ def test_no_figure_stays_open_if_it_cannot_be_shown(given, figures, displayed):
 def test_show_is_at_150_dots_an_inch(figures, displayed):
     show(small_figure(), "a ramp", "ramp")
     assert plt.imread(figures / "ramp.png").shape[1] == 9 * 150
+
+
+def test_a_file_is_smaller_than_pillow_makes_it(test_set):
+    """Notebooks hold these files and may have 1.5 MB; their pixels and their description are the same."""
+    file = png(
+        panels([[Panel(image[0], "digit") for image in test_set[0][k : k + 8]] for k in (0, 8)], "Sixteen digits")
+    )
+    image = Image.open(io.BytesIO(file))
+    described, usual = PngInfo(), io.BytesIO()
+    described.add_text("Description", image.info["Description"])
+    image.save(usual, "PNG", optimize=True, pnginfo=described)
+    assert len(file) < 0.97 * len(usual.getvalue())
 
 
 def test_show_without_a_name_writes_nothing(figures, displayed):
