@@ -6,6 +6,8 @@ pictures; that they import nothing in vain is ruff's.
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -249,14 +251,58 @@ def test_only_what_varies_between_processors_is_not_compared():
     ]
 
 
+def test_the_first_cell_is_the_same_in_all_notebooks():
+    assert len({code_cells(nbformat.read(path, as_version=4))[0].source for path in NOTEBOOKS}) == 1
+
+
+def in_first_cell(folder, **environment):
+    """What the first cell says in a folder, to a Python with no package; and at last where it has helpers from."""
+    source = code_cells(nbformat.read(NOTEBOOKS[0], as_version=4))[0].source
+    command = [sys.executable, "-S", "-c", f"{source}\nimport helpers\nprint(helpers.__file__)"]
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    return (result.stdout + result.stderr).splitlines()
+
+
+def made_project(folder):
+    """A folder for notebooks, in a project that has of helpers what the first cell looks for."""
+    for path in ("helpers/__init__.py", "helpers/lenet5.py", "notebooks/going_further/f.ipynb"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+    return folder / "notebooks" / "going_further"
+
+
+@pytest.mark.parametrize("folder", [".", "notebooks", "notebooks/going_further", "tests/assignment"])
+def test_the_first_cell_finds_the_project_around_the_folder_where_it_runs(folder):
+    assert in_first_cell(ROOT / folder) == [str(ROOT / "helpers" / "__init__.py")]
+
+
+def test_the_first_cell_finds_the_project_where_it_is_installed(tmp_path):
+    assert in_first_cell(tmp_path, PYTHONPATH=str(ROOT)) == [str(ROOT / "helpers" / "__init__.py")]
+
+
+def test_the_nearest_project_goes_before_one_further_out_and_one_that_is_installed(tmp_path):
+    """Who opens a newer copy wants its code, and its pictures in its own folder."""
+    outer = made_project(tmp_path)
+    inner = made_project(outer / "copy")
+    assert in_first_cell(outer, PYTHONPATH=str(ROOT)) == [str(tmp_path / "helpers" / "__init__.py")]
+    for folder in (inner, outer / "copy"):
+        assert in_first_cell(folder, PYTHONPATH=str(ROOT)) == [str(outer / "copy" / "helpers" / "__init__.py")]
+
+
+def test_the_first_cell_says_what_to_do_without_helpers(tmp_path):
+    *_, last = in_first_cell(tmp_path)
+    assert last.startswith(f"ModuleNotFoundError: helpers, the code that the notebooks share, is not in {tmp_path} ")
+    assert "Download the whole project" in last and "%pip install" in last
+
+
 def test_notebook_04_refuses_an_image_that_the_network_gets_wrong(test_set, model):
     """One of the thirteen mistakes, planted: the grids of a digit that is taken for another."""
     images, labels = test_set
     wrong = ((predict(model, images).argmax(dim=1) != labels) & (labels == 5)).nonzero()[0, 0].item()
     cells = [cell.source for cell in code_cells(nbformat.read(NOTEBOOKS[3], as_version=4))]
     choice = "indices = [most_typical(digit) for digit in digits]\n"
-    assert choice in cells[1]
-    source = cells[0] + "\n" + cells[1]
+    (last,) = (k for k, source in enumerate(cells) if choice in source)
+    source = "\n".join(cells[: last + 1])
     exec(source, {})
     with pytest.raises(AssertionError):
         exec(source.replace(choice, f"{choice}indices[2] = {wrong}\n"), {})
