@@ -120,7 +120,8 @@ def bench():
 def accept():
     """execute all notebooks and keep their new outputs and figures"""
     set_up()
-    call("notebooks/run.py", "--in-place", *notebooks(), *notebooks("going_further"))
+    folders = (".", "going_further", "solutions")
+    call("notebooks/run.py", "--in-place", *(name for folder in folders for name in notebooks(folder)))
 
 
 @command

@@ -13,7 +13,8 @@ from nbval.plugin import IPyNbCell
 # What a cell with this tag draws comes of many steps in single precision, such as a training: it
 # differs between processors.
 NOT_COMPARED = "varies-by-processor"
-DIFFERENCES = Path(__file__).resolve().parents[1] / "build" / "differences"
+NOTEBOOKS = Path(__file__).resolve().parent
+DIFFERENCES = NOTEBOOKS.parent / "build" / "differences"
 # Readers have settings of their own. These change every picture that heeds them.
 SETTINGS = Path(compare_pictures.__file__).with_name("hostile.matplotlibrc")
 
@@ -31,7 +32,9 @@ def pytest_configure(config):
 def pytest_runtest_call(item):
     result = yield
     if isinstance(item, IPyNbCell) and NOT_COMPARED not in item.cell.metadata.get("tags", []):
-        if faults := compare(item.path.stem, item.cell_num, item.cell.outputs, item.test_outputs):
+        # Solutions have the name of their notebook.
+        name = "-".join(item.path.relative_to(NOTEBOOKS).with_suffix("").parts)
+        if faults := compare(name, item.cell_num, item.cell.outputs, item.test_outputs):
             item.raise_cell_error("the pictures differ from the stored ones\n" + "\n".join(faults))
     return result
 

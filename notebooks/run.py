@@ -95,7 +95,12 @@ def notebook(name: str) -> Path:
 
 
 def figures_of(path: Path) -> list[Path]:
-    """The files in figures/ that are of the notebook at `path`: 04_digit_5.png is of 04_grids."""
+    """The files in figures/ that are of the notebook at `path`: 04_digit_5.png is of 04_grids.
+
+    Solutions have the name of their notebook, and keep none.
+    """
+    if path.parent.name == "solutions":
+        return []
     return list(FIGURES.glob(f"{path.name.partition('_')[0]}_*.png"))
 
 

@@ -27,10 +27,11 @@ BUILD = ROOT / "build" / "replication"
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m replication", description=__doc__)
     parser.add_argument("--seed", type=int, choices=range(len(SHIPPED)), help="only the network of this seed")
-    parser.add_argument("notebooks", nargs="*", type=Path, help="which, if not all eight")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="which, if not all")
     given = parser.parse_args()
-    everything = [path for folder in (".", "going_further") for path in (ROOT / "notebooks" / folder).glob("*.ipynb")]
-    # Notebook E is of another network.
+    folders = (ROOT / "notebooks" / name for name in (".", "going_further", "solutions"))
+    everything = [path for folder in folders for path in folder.glob("*.ipynb")]
+    # Notebook E is of another network, and so are its solutions.
     everything = [path for path in everything if not path.name.startswith("e_")]
     paths = sorted(given.notebooks or everything, key=lambda path: path.name)
     seeds = list(range(len(SHIPPED))) if given.seed is None else [given.seed]
@@ -55,7 +56,7 @@ def main() -> None:
 
 def run(paths: list[Path], seeds: list[int]) -> dict[str, dict[int, list[Claim]]]:
     """The claims of each notebook, by its name and the network's seed; those that fall are printed as they do."""
-    found: dict[str, dict[int, list[Claim]]] = {path.stem: {} for path in paths}
+    found: dict[str, dict[int, list[Claim]]] = {name_of(path): {} for path in paths}
     asked = [(path, seed) for seed in seeds for path in paths]
     # A new process for each: what one notebook sets, such as a number of threads, is gone with it.
     spawn = multiprocessing.get_context("spawn")
@@ -66,11 +67,16 @@ def run(paths: list[Path], seeds: list[int]) -> dict[str, dict[int, list[Claim]]
         switches = [{"weights": SHIPPED[seed], "seed": seed} for _, seed in asked]
         answers = pool.map(claims_of, [path for path, _ in asked], switches)
         for (path, seed), claims in zip(asked, answers, strict=True):
-            found[path.stem][seed] = claims
+            found[name_of(path)][seed] = claims
             for claim in filter(falls, claims):
-                bar.write(f"{path.stem}, {SHIPPED[seed]}, {claim}")
+                bar.write(f"{name_of(path)}, {SHIPPED[seed]}, {claim}")
             bar.update()
     return found
+
+
+def name_of(path: Path) -> str:
+    """The name of the notebook at `path`; solutions have that of their notebook, and their folder before it."""
+    return f"solutions/{path.stem}" if path.parent.name == "solutions" else path.stem
 
 
 def falls(claim: Claim) -> bool:

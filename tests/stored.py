@@ -12,8 +12,9 @@ def is_left_by_a_tool(path: Path) -> bool:
     return any(part.startswith((".", "__")) for part in path.relative_to(_FOLDER.parent).parts)
 
 
-# The four numbered ones first, then those of going_further.
+# The four numbered ones first, then those of going_further, then the solutions to the exercises of each.
 NOTEBOOKS = sorted(path for path in _FOLDER.rglob("*.ipynb") if not is_left_by_a_tool(path))
+SOLUTIONS = [path for path in NOTEBOOKS if path.parent.name == "solutions"]
 
 
 def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:

@@ -69,7 +69,11 @@ def downloaded(tmp_path_factory):
     unpack(folder)
     for name in IGNORED:
         # a name alone may stand in any folder
-        others = () if "/" in name else ("helpers", "tests", "notebooks", "notebooks/going_further", "docs")
+        others = (
+            ()
+            if "/" in name
+            else ("helpers", "tests", "notebooks", "notebooks/going_further", "notebooks/solutions", "docs")
+        )
         for place in (".", *others):
             plant(folder / place / name.lstrip("/").replace("*", "inside_lenet5"), "planted_left")
     for place in ("helpers", "tests", "notebooks"):

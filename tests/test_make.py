@@ -163,12 +163,15 @@ def test_commands_name_the_notebooks_in_order(computer, monkeypatch):
     monkeypatch.setattr(Path, "glob", lambda *of: sorted(glob(*of), reverse=True))  # as a disk may give them
     further = computer.folder / "notebooks" / "going_further"
     further.mkdir(parents=True)
-    for name in ("02_b.ipynb", "01_a.ipynb", "run.py", "going_further/b.ipynb", "going_further/a.ipynb"):
+    (computer.folder / "notebooks" / "solutions").mkdir()
+    names = ["02_b.ipynb", "01_a.ipynb", "run.py", "going_further/b.ipynb", "going_further/a.ipynb"]
+    for name in [*names, "solutions/b.ipynb", "solutions/01_a.ipynb"]:
         (computer.folder / "notebooks" / name).touch()
     computer.make("run")
     names = ["notebooks/going_further/a.ipynb", "notebooks/going_further/b.ipynb"]
     assert computer.make("further") == [" ".join([RUN, *names])]
     names = ["notebooks/01_a.ipynb", "notebooks/02_b.ipynb", *names]
+    names += ["notebooks/solutions/01_a.ipynb", "notebooks/solutions/b.ipynb"]
     assert computer.make("accept") == [" ".join([RUN, "--in-place", *names])]
 
 

@@ -45,9 +45,9 @@ WHITE, SPOTTED = [[1, 1], [1, 1]], [[1, 1], [1, 0]]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The outcome of each cell of the notebook, what pytest printed, and the folder."""
+    """The outcome of each cell of a notebook in a folder, what pytest printed, and the project."""
     folder = tmp_path_factory.mktemp("project")
-    (folder / "notebooks").mkdir()
+    (folder / "notebooks" / "deeper").mkdir(parents=True)
     shutil.copy(ROOT / "notebooks" / "conftest.py", folder / "notebooks")
     none, heedless = cell(WHITE), cell(WHITE)
     none.outputs = []
@@ -61,7 +61,7 @@ def run(tmp_path_factory):
         none,
         heedless,
     ]
-    nbformat.write(new_notebook(cells=cells), folder / "notebooks" / "small.ipynb")
+    nbformat.write(new_notebook(cells=cells), folder / "notebooks" / "deeper" / "small.ipynb")
     (folder / "pytest.ini").write_text("[pytest]\n")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-v", "--color=no", "notebooks"],
@@ -89,7 +89,7 @@ def test_a_failure_says_what_differs_and_where_to_look(run):
     assert (
         "picture 0: panel 0: the values (smallest, largest, mean) are [1.0, 1.0, 1.0], not [0.0, 1.0, 0.75]" in printed
     )
-    assert "look at build/differences/small-cell-2-0-(expected|actual|difference).png" in printed
+    assert "look at build/differences/deeper-small-cell-2-0-(expected|actual|difference).png" in printed
     assert "the alternative text is 'a square', not 'a circle'" in printed
     assert "the cell draws 1 pictures; 0 are stored" in printed
     assert "if this is wanted: make accept" in printed
@@ -99,6 +99,6 @@ def test_a_failure_leaves_three_pictures(run):
     _, _, folder = run
     kinds = ("actual", "difference", "expected")
     left = sorted(path.name for path in (folder / "build" / "differences").iterdir())
-    assert left == [f"small-cell-2-0-{kind}.png" for kind in kinds]
+    assert left == [f"deeper-small-cell-2-0-{kind}.png" for kind in kinds]
     pixels = [plt.imread(folder / "build" / "differences" / name) for name in left]
     assert all(image.shape[:2] == pixels[0].shape[:2] for image in pixels)

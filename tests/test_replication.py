@@ -170,20 +170,27 @@ def test_how_far_what_is_said_of_one_reaches(claims):
 
 
 def test_the_command_names_what_falls_and_fails(tmp_path):
-    cells = ['weights = "lenet5"', 'assert weights != "lenet5_seed2"\nassert len(weights) < 7']
-    for name in ("01_small.ipynb", "02_small.ipynb"):
-        nbformat.write(new_notebook(cells=[new_code_cell(source) for source in cells]), tmp_path / name)
-        cells.pop()
+    """Solutions have the name of their notebook; they are told apart."""
+    claims = {
+        "01_small.ipynb": 'assert weights != "lenet5_seed2"\nassert len(weights) < 7',
+        "solutions/01_small.ipynb": "assert 2 < 1",
+        "02_small.ipynb": "1 + 1",
+    }
+    (tmp_path / "solutions").mkdir()
+    for name, source in claims.items():
+        cells = [new_code_cell(text) for text in ('weights = "lenet5"', source)]
+        nbformat.write(new_notebook(cells=cells), tmp_path / name)
     command = [sys.executable, "-m", "replication", "--seed", "2"]
-    names = [str(tmp_path / name) for name in ("02_small.ipynb", "01_small.ipynb")]
+    names = [str(tmp_path / name) for name in claims]
     done = subprocess.run([*command, *names], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr == ""
     assert re.findall(r"^.*_small, .*", done.stdout, re.MULTILINE) == [
         "01_small, lenet5_seed2, cell 1: weights != 'lenet5_seed2'",
         "01_small, lenet5_seed2, cell 1: len(weights) < 7 (len(weights) is 12)",
+        "solutions/01_small, lenet5_seed2, cell 1: 2 < 1",
     ]
-    assert done.stdout.splitlines()[-1].endswith("; of 2 claims, 2 fall")
-    done = subprocess.run([*command, names[0]], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1].endswith("; of 3 claims, 3 fall")
+    done = subprocess.run([*command, names[2]], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.splitlines()[-1].endswith("; of 0 claims, none fall")
 
 

@@ -108,6 +108,18 @@ def test_only_the_notebooks_that_are_named_are_executed(project, monkeypatch, ca
     assert "01_a.png" not in capsys.readouterr().out
 
 
+def test_solutions_leave_the_figures_of_their_notebook(project, monkeypatch, capsys):
+    """They have its name, and keep no figure of their own."""
+    solutions = project.folder / "notebooks" / "solutions" / "01_.ipynb"
+    solutions.parent.mkdir()
+    nbformat.write(new_notebook(cells=[new_code_cell("1 + 1")]), solutions)
+    monkeypatch.setattr(sys, "argv", ["run.py", "--in-place", str(solutions)])
+    project.main()
+    assert nbformat.read(solutions, as_version=4).cells[0].execution_count == 1
+    assert figures(project) == OLD
+    assert "01_a.png" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["notebooks/04_.ipynb", "elsewhere.ipynb", "notebooks", "figures/01_a.png"])
 def test_what_is_no_notebook_of_the_project_is_refused(name, project, monkeypatch, capsys):
     (project.folder / "elsewhere.ipynb").write_text("{}")
