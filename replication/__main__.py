@@ -7,11 +7,13 @@ of docs/ with its table of claims filled anew.
 
 import argparse
 import multiprocessing
+import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from helpers.files import write_atomically
@@ -58,10 +60,11 @@ def run(paths: list[Path], seeds: list[int]) -> dict[str, dict[int, list[Claim]]
     """The claims of each notebook, by its name and the network's seed; those that fall are printed as they do."""
     found: dict[str, dict[int, list[Claim]]] = {name_of(path): {} for path in paths}
     asked = [(path, seed) for seed in seeds for path in paths]
-    # A new process for each: what one notebook sets, such as a number of threads, is gone with it.
+    # A new process for each: what one notebook sets is gone with it. Each takes one thread and up to 2 GB of memory.
     spawn = multiprocessing.get_context("spawn")
+    workers = min(os.cpu_count() or 1, 4)
     with (
-        ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool,
+        ProcessPoolExecutor(workers, spawn, torch.set_num_threads, (1,), max_tasks_per_child=1) as pool,
         tqdm(total=len(asked), unit="notebook", file=sys.stdout, ncols=100) as bar,
     ):
         switches = [{"weights": SHIPPED[seed], "seed": seed} for _, seed in asked]
