@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grading import remote
-from grading.kernel import NoAnswer
+from grading.answers import NoAnswer
 from grading.marks import Marks, Student, right_or_by_stand_ins, same, sizes
 from helpers import deconvnet
 

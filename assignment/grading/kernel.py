@@ -3,7 +3,6 @@
 import os
 import resource
 import shutil
-import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,22 +13,15 @@ import torch
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor
-from torch import Tensor
 from traitlets import Bool, Float, Integer, List, Unicode
 
-from grading import doors, remote
+from grading import answers, doors, remote
+from grading.answers import NoAnswer
 from grading.released import HELPERS, PROJECT, lay_out
 from grading.runner import KernelLost, Outputs, Runner
 from grading.sandbox import sandbox
 
-# What a right solution answers is below 100,000 numbers.
-_MOST_NUMBERS = 1_000_000
-_MOST_BYTES = 8 * _MOST_NUMBERS
 _RESTARTS = 6
-
-
-class NoAnswer(Exception):
-    """The student's function gave none; the message says why."""
 
 
 class StudentKernel(NbGraderPreprocessor):
@@ -125,14 +117,16 @@ class StudentKernel(NbGraderPreprocessor):
             stand_ins: the student's functions that are replaced by those of `remote` for this call.
 
         Raises:
-            NoAnswer: the function raises, is not there, takes too long, or takes the kernel with it.
+            NoAnswer: the function raises, is not there, takes too long, takes the kernel with it, or answers what can't
+                be read.
         """
         if self.ended:
             raise NoAnswer("nothing more of this notebook is run: see the record")
         if (function, bool(stand_ins)) in self._slow:
             raise NoAnswer(f"it took more than {self.call_timeout} s before")
         self._questions += 1
-        question, answer = Path(self._ours.name) / "question.pt", Path(self._theirs.name) / f"{self._questions}.pt"
+        question = Path(self._ours.name) / "question.pt"
+        answer = Path(self._theirs.name) / f"{self._questions}.safetensors"
         torch.save(
             {"function": function, "arguments": list(arguments), "keep": keep, "stand_ins": list(stand_ins)}, question
         )
@@ -149,13 +143,7 @@ class StudentKernel(NbGraderPreprocessor):
             self._slow.add((function, bool(stand_ins)))
             self._note(f"`{function}` took more than {limit:.0f} s.")
             raise NoAnswer(f"it took more than {limit:.0f} s")
-        try:
-            reply = _read(answer)
-        except Exception as error:  # the file is the student's, so it may be anything
-            raise NoAnswer(f"its answer can't be read ({type(error).__name__}: {str(error)[:200]})") from error
-        if "error" in reply:
-            raise NoAnswer(str(reply["error"])[:1200])
-        return reply["value"]
+        return answers.read(answer)
 
     def _call(self, file: str, call: str, index: int, limit: float) -> bool:
         """Run a file of ours in the kernel, beside cell `index`; whether it was interrupted, after `limit` seconds."""
@@ -237,25 +225,6 @@ def is_run(cell: NotebookNode) -> bool:
     """Whether `cell` is code that is executed: all but the tests, which are the judge's."""
     data = cell.metadata.get("nbgrader", {})
     return cell.cell_type == "code" and not (data.get("grade") and not data.get("solution"))
-
-
-def _read(path: Path) -> dict:
-    """The answer in a file that the student's code has written: a plain file, small, with tensors of few numbers."""
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode) or about.st_size > _MOST_BYTES:
-            raise ValueError("it is far too large")
-        reply = torch.load(file, map_location="cpu", weights_only=True)
-    _check_size(reply)
-    return reply
-
-
-def _check_size(thing: object) -> None:
-    """A tensor of a few bytes may stand for a billion numbers, all the same one."""
-    if isinstance(thing, Tensor) and thing.numel() > _MOST_NUMBERS:
-        raise ValueError(f"{thing.numel():,} numbers are far too many")
-    for one in thing.values() if isinstance(thing, dict) else thing if isinstance(thing, list | tuple) else ():
-        _check_size(one)
 
 
 def _beginning(cell: NotebookNode) -> str:

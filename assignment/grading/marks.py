@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from grading.kernel import NoAnswer
+from grading.answers import NoAnswer
 
 
 @dataclass

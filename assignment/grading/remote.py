@@ -3,25 +3,43 @@
 Nothing that is decided here counts. Whoever tampers with it changes their own answer, and no more.
 """
 
+import json
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 # What is kept in the kernel from one call to the next, under this name in the student's namespace.
 KEPT = "_kept_for_the_judge"
 
+# What a right solution answers is below 100,000 numbers. `answers` holds everybody to these limits; they are kept here
+# too, so that what is honest but too large is said in words, and not written.
+MOST_NUMBERS = 1_000_000
+MOST_BYTES = 8 * MOST_NUMBERS
+_MOST_TENSORS, _LONGEST = 500, 50_000
+
+# The numbers that are written as they are. Complex ones become pairs.
+REAL = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2}
+REAL |= {torch.int64, torch.int32, torch.int16, torch.int8, torch.bool}
+REAL |= {torch.uint64, torch.uint32, torch.uint16, torch.uint8}
+
 _Thing = TypeVar("_Thing")
 
 
 class Missing(Exception):
     """What was asked for is not there."""
+
+
+class TooLarge(Exception):
+    """What was found is more than the judge reads."""
 
 
 def answer(question_file: str, answer_file: str, namespace: dict) -> None:
@@ -43,41 +61,105 @@ def answer(question_file: str, answer_file: str, namespace: dict) -> None:
             result = _value(name, functions)(*arguments)
         if question["keep"]:
             kept[question["keep"]] = result
-        reply = {"value": encode(result)}
+        reply = pack({"value": result})
     except NotImplementedError:
-        reply = {"error": "it is not written yet"}
+        reply = pack({"error": "it is not written yet"})
     except Missing as error:
-        reply = {"error": str(error)}
+        reply = pack({"error": str(error)})
+    except TooLarge as error:
+        reply = pack({"error": f"its answer can't be read (ValueError: {error})"})
     except BaseException as error:
         lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
         where = f", at `{lines[-1]}`" if lines and lines[-1] else ""
-        reply = {"error": f"{type(error).__name__}: {error}"[:1000] + where[:200]}
+        reply = pack({"error": f"{type(error).__name__}: {error}"[:1000] + where[:200]})
     finally:
         torch.set_default_dtype(precision)
         for name in question["stand_ins"]:
             namespace.pop(name, None)
         namespace.update(own)
-    torch.save(reply, answer_file)
+    Path(answer_file).write_bytes(reply)
 
 
-def encode(thing: object) -> object:
-    """`thing` in a form that `torch.load` trusts; what has none becomes the name of its type."""
+def pack(reply: object) -> bytes:
+    """`reply` as the bytes of a file of safetensors, in the form that `answers` describes.
+
+    Raises:
+        TooLarge: there are more numbers in it than the judge reads.
+    """
+    tensors: list[Tensor] = []
+    structure = _text(reply, tensors)
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors) > MOST_BYTES:
+        raise TooLarge("it is far too large")
+    for tensor in tensors:
+        if tensor.numel() > MOST_NUMBERS:
+            raise TooLarge(f"{tensor.numel():,} numbers are far too many")
+    # Copies, as two that share memory are refused, and so is one with gaps.
+    parts = {str(number): tensor.clone(memory_format=torch.contiguous_format) for number, tensor in enumerate(tensors)}
+    # By way of NumPy, as the notebook may have set another device for new tensors.
+    parts["structure"] = torch.from_numpy(np.frombuffer(bytearray(structure.encode()), np.uint8))
+    return save(parts)
+
+
+def encode(thing: object, tensors: list[Tensor]) -> str:
+    """`thing` as JSON; its tensors are added to `tensors`. What has no such form becomes the name of its type."""
+    known = len(tensors)
+    text = _text(thing, tensors)
+    if len(text) <= _LONGEST and len(tensors) - known <= _MOST_TENSORS:
+        return text
+    # No question has so long an answer: its kind is enough to say what is wrong with it.
+    del tensors[known:]
+    return _other(type(thing).__name__)
+
+
+def _text(thing: object, tensors: list[Tensor]) -> str:
     match thing:
-        case Tensor() if thing.layout == torch.strided:
-            return thing.detach().cpu().clone()
         case Tensor():
-            return {"@type": "tensor that is not dense"}
+            return _tensor(thing.detach(), tensors)
         case np.ndarray():
-            return torch.from_numpy(thing.copy())
-        case np.generic():
-            return thing.item()
-        case None | bool() | int() | float() | str():
-            return thing
+            return _tensor(torch.from_numpy(thing.copy()), tensors)
+        case np.generic() if not isinstance(thing.item(), np.generic):
+            return encode(thing.item(), tensors)
+        case None | bool() | int() | float():
+            return json.dumps(thing)
+        case str():
+            # Half of a pair of surrogates is no character, and no graded notebook could be written with it.
+            return json.dumps(str.encode(thing, "utf-8", "replace").decode())
+        case list() | tuple() | Mapping() if len(thing) > _LONGEST:
+            return _other(type(thing).__name__)
         case list() | tuple():
-            return [encode(one) for one in thing]
+            return _list([encode(one, tensors) for one in thing])
         case Mapping():
-            return {encode(key): encode(value) for key, value in thing.items()}
-    return {"@type": type(thing).__name__}
+            pairs = [_list([_key(key), encode(value, tensors)]) for key, value in thing.items()]
+            return f'{{"dict": {_list(pairs)}}}'
+    return _other(type(thing).__name__)
+
+
+def _tensor(tensor: Tensor, tensors: list[Tensor]) -> str:
+    if tensor.layout != torch.strided or tensor.is_nested:
+        return _other("tensor that is not dense")
+    if tensor.is_meta:
+        return _other("tensor without numbers")
+    form, plain = "tensor", tensor.cpu().as_subclass(Tensor).resolve_conj().resolve_neg()
+    if plain.dtype in (torch.complex64, torch.complex128):
+        form, plain = "complex", torch.view_as_real(plain)
+    if plain.dtype not in REAL:
+        return _other(f"tensor of {plain.dtype}")
+    tensors.append(plain)
+    return json.dumps({form: str(len(tensors) - 1)})
+
+
+def _key(key: object) -> str:
+    """The key of a dictionary, or the name of its type, if it is one for which the judge never asks."""
+    plain = key.item() if isinstance(key, np.generic) else key
+    return _text(plain if isinstance(plain, bool | int | float | str | None) else type(key).__name__, [])
+
+
+def _list(texts: Sequence[str]) -> str:
+    return f"[{', '.join(texts)}]"
+
+
+def _other(name: str) -> str:
+    return json.dumps({"other": name})
 
 
 def decode(argument: object, kept: Mapping[str, object]) -> object:

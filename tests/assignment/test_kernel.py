@@ -8,7 +8,7 @@ import itertools
 
 import pytest
 from grading import runner
-from grading.kernel import NoAnswer
+from grading.answers import NoAnswer
 from submissions import STUBBORN
 
 SPENT = 0  # seconds; a cell is given one at least
