@@ -7,7 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from grading.steps import put_in_the_judge  # noqa: E402
+from grading.steps import put_in_the_intake, put_in_the_judge  # noqa: E402
 
 # nbgrader's own business with its database, three screens of it for each new student.
 warnings.filterwarnings("ignore", message="Object of type <", category=Warning)
@@ -17,9 +17,13 @@ c = get_config()  # noqa: F821 (nbgrader gives it)
 c.CourseDirectory.course_id = "inside_lenet5"
 c.CourseDirectory.root = str(HERE)
 # Students may hand in their whole folder. The helpers and the data are taken from this project all the same.
-c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "helpers", "data"]
+c.CourseDirectory.ignore = [
+    *(".ipynb_checkpoints", "*.pyc", "__pycache__", "helpers", "data"),
+    *(".venv", "venv", ".git", "__MACOSX", ".DS_Store"),
+]
 c.CourseDirectory.max_file_size = 10_000  # kB
 
+put_in_the_intake()
 put_in_the_judge(c)
 
 # Judge.sandboxed = True protects you and the grades from students' code; it needs bubblewrap, on Linux.

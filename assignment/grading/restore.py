@@ -5,7 +5,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.api import Gradebook, Notebook
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
 
-# Under this name the notebook carries what was put back, for the record.
+# Under this name nbgrader's steps find the record of the intake. No notebook can bring it along.
+TAKEN_IN = "taken in"
+# Under this name the notebook carries that and what was put back, for the record.
 RESTORED = "restored"
 # And under this one, the judge's mark.
 JUDGED = "judged"
@@ -20,7 +22,7 @@ class RestoreCells(NbGraderPreprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         where = resources["nbgrader"]
-        self.restored: list[str] = []
+        self.restored: list[str] = list(where.get(TAKEN_IN, []))
         with Gradebook(where["db_url"]) as gradebook:
             source = gradebook.find_notebook(where["notebook"], where["assignment"])
             self._restore_data(nb, source)

@@ -1,19 +1,31 @@
-"""Where nbgrader calls the judge, and what it says if it would not."""
+"""Where nbgrader calls the intake and the judge, and what it says if it would not."""
 
 from collections.abc import Sequence
 
 import nbgrader
+import nbgrader.apps.api
+import nbgrader.apps.autogradeapp
 from nbformat.notebooknode import NotebookNode
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.preprocessors import Execute, NbGraderPreprocessor
 from traitlets.config import Config, Configurable
 
+from grading.converter import TakingIn, in_a_sentence, submitted_timestamp
 from grading.judge import Judge
-from grading.restore import JUDGED, RestoreCells
+from grading.restore import JUDGED, TAKEN_IN, RestoreCells
 
 
 class Refusal(Exception):
-    """Something would be graded without the judge."""
+    """Something would be graded without the intake, or without the judge."""
+
+
+class OnlyTakenIn(NbGraderPreprocessor):
+    """Lets no notebook through that comes straight from a folder that somebody has handed in."""
+
+    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        if TAKEN_IN not in resources["nbgrader"]:
+            raise Refusal("this submission was not taken in, so its files may be anything; see put_in_the_intake")
+        return nb, resources
 
 
 class JudgeFollows(NbGraderPreprocessor):
@@ -50,12 +62,33 @@ def put_in_the_judge(c: Config) -> None:
         Refusal: this version of nbgrader has other steps, so that the judge would not be called.
     """
     c.Autograde.sanitize_preprocessors = [
+        OnlyTakenIn,
         JudgeFollows,
         RestoreCells,
         *_usual(Autograde, "sanitize_preprocessors"),
     ]
     c.Autograde.autograde_preprocessors = with_judge(_usual(Autograde, "autograde_preprocessors"))
     c.GenerateFeedback.preprocessors = [OnlyJudged, *_usual(GenerateFeedback, "preprocessors")]
+
+
+def put_in_the_intake() -> None:
+    """Let nbgrader's commands and the formgrader take in what was handed in, before they copy any of it.
+
+    nbgrader's configuration has no place for this: its hooks are called late, and what they raise is passed over.
+
+    Raises:
+        Refusal: this version of nbgrader grades in another way, so that the intake would not be called.
+    """
+    apps = nbgrader.apps
+    for place in (apps.autogradeapp, apps.api):
+        if not issubclass(getattr(place, "Autograde", object), Autograde):
+            raise Refusal(
+                f"nbgrader {nbgrader.__version__} has no Autograde in {place.__name__}, in whose place submissions "
+                "would be taken in; install the version that pyproject.toml names"
+            )
+        place.Autograde = TakingIn
+    apps.api.capture_log = in_a_sentence(nbgrader.utils.capture_log)
+    apps.api.NbGraderAPI.get_submitted_timestamp = submitted_timestamp
 
 
 def with_judge(steps: Sequence[type]) -> list[type]:

@@ -1,0 +1,101 @@
+"""What lies in a zip, which may have been made to do harm: to lead elsewhere, or to unfold without end."""
+
+import stat
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
+from functools import partial
+from typing import IO
+
+from grading.handed_in import File, LeftOut
+
+# The list of what is inside, which is read as a whole: some tens of thousands of files.
+_LONGEST_LIST = 2_000_000
+# A file that unfolds to more than the first of them must not be larger than so many times what it was packed into.
+_LARGE, _RATIO = 5_000_000, 200
+# Others may be made so that unpacking alone takes gigabytes.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def is_zip(beginning: bytes) -> bool:
+    return beginning[:4] in (b"PK\3\4", b"PK\5\6")
+
+
+def files_in_zip(
+    file: IO[bytes], name: str, ignore: Sequence[str], leave_out: Callable[[str, str], None]
+) -> list[File]:
+    """All plain files in the zip. They can be read as long as `file` is open.
+
+    Args:
+        name: of the archive, for a person.
+        ignore: patterns of names that are passed over without a word.
+        leave_out: is told why, and the name, of each that is not taken.
+
+    Raises:
+        LeftOut: it is no zip that can be read, or its list of files is far too long.
+    """
+    try:
+        _check_list(file)
+        archive = zipfile.ZipFile(file)
+        infos = archive.infolist()
+    except LeftOut:
+        raise
+    except Exception as error:  # the file is the student's, so it may be anything
+        raise LeftOut("is a zip that can't be read") from error
+    found = []
+    for info in infos:
+        if info.is_dir():
+            continue
+        try:
+            path = _path(info.filename)
+            if any(fnmatch(part, pattern) for part in path for pattern in ignore):
+                continue
+            _check(info)
+        except LeftOut as why:
+            leave_out(str(why), f"{name}/{info.filename}")
+            continue
+        found.append(File(path, info.file_size, _time(info), partial(archive.open, info), archive=name))
+    return found
+
+
+def _check_list(file: IO[bytes]) -> None:
+    size = file.seek(0, 2)
+    file.seek(max(0, size - 66_000))
+    tail = file.read()
+    file.seek(0)
+    # With two ends, or one for huge archives, it is not sure which list another program would read.
+    if tail.count(b"PK\5\6") != 1 or b"PK\6\7" in tail:
+        raise LeftOut("is a zip that can't be read")
+    end = tail.index(b"PK\5\6")
+    if int.from_bytes(tail[end + 12 : end + 16], "little") > _LONGEST_LIST:
+        raise LeftOut("is a zip with far too many files")
+
+
+def _path(name: str) -> tuple[str, ...]:
+    # Some programs on Windows write the one for the other.
+    parts = name.replace("\\", "/").split("/")
+    if not parts[0] or parts[0].endswith(":") or ".." in parts:
+        raise LeftOut("would land outside of its folder")
+    return tuple(part for part in parts if part not in ("", "."))
+
+
+def _check(info: zipfile.ZipInfo) -> None:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if stat.S_ISLNK(kind):
+        raise LeftOut("is a link")
+    if kind and not stat.S_ISREG(kind):
+        raise LeftOut("is no plain file")
+    if info.flag_bits & 1:
+        raise LeftOut("is locked by a password")
+    if info.compress_type not in _METHODS:
+        raise LeftOut("is packed in an unusual way")
+    if info.file_size > max(_LARGE, _RATIO * info.compress_size):
+        raise LeftOut(f"unfolds to more than {_RATIO} times its size")
+
+
+def _time(info: zipfile.ZipInfo) -> float:
+    try:
+        return time.mktime((*info.date_time, 0, 0, -1))
+    except (ValueError, OverflowError):
+        return 0.0

@@ -1,0 +1,226 @@
+"""nbgrader's autograding, before which each submission is taken in, and after which it is said who was not graded."""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from glob import glob
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NoReturn
+
+import nbformat
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.apps import NbGraderAPI
+from nbgrader.converters import Autograde
+from nbgrader.converters.base import NbGraderException
+from nbgrader.utils import find_all_files, parse_utc, rmtree
+from sqlalchemy.exc import OperationalError
+from traitlets import Bool, Integer
+
+from grading.handed_in import LeftOut, Limits, files_in, opened
+from grading.intake import take_in
+from grading.restore import TAKEN_IN, as_released
+from grading.which_notebook import Assignment, NotGraded
+
+_TIME = "timestamp.txt"
+
+
+class TakingIn(Autograde):
+    """Grades clean copies of what was handed in, one at a time. Each is deleted when it is graded."""
+
+    most_files = Integer(500, help="what is taken in of one submission, in files").tag(config=True)
+    most_mb = Integer(100, help="what is taken in of one submission, in MB").tag(config=True)
+    notebook_mb = Integer(20, help="how large a notebook may be, in MB").tag(config=True)
+    keep_timestamp = Bool(
+        False,
+        help="believe the timestamp.txt beside a notebook, which nbgrader's exchange writes, and students can",
+    ).tag(config=True)
+
+    def init_notebooks(self) -> None:
+        pattern = self._format_source(self.coursedir.assignment_id, self.coursedir.student_id)
+        # A student's name may be one that would be read as a pattern.
+        found = glob(pattern) or [pattern] * os.path.lexists(pattern)
+        if not found:
+            self._refuse(f"Nothing was handed in: there is no folder {pattern}")
+        self.assignments: dict[str, list[str]] = {folder: [] for folder in sorted(found)}
+
+    def convert_notebooks(self) -> None:
+        assignment = self._assignment()
+        reasons = {}
+        for folder in self.assignments:
+            student = self._student(folder)
+            if not self._is_wanted(student):
+                continue
+            try:
+                with self._taken_in(Path(folder), student, assignment):
+                    self._grade(student)
+            except NotGraded as reason:
+                reasons[student] = str(reason)
+                self.log.error("Not graded: %s: %s", student, reason)
+        if reasons:
+            lines = [f"{len(reasons)} of {len(self.assignments)} submissions were not graded:"]
+            lines += [f"    {student}: {reason}" for student, reason in reasons.items()]
+            lines += ["Whoever was graded before keeps that. Mend these, and grade them again with --student=NAME"]
+            self._refuse("\n".join(lines))
+
+    def init_single_notebook_resources(self, notebook_filename: str) -> dict:
+        resources = super().init_single_notebook_resources(notebook_filename)
+        resources["nbgrader"][TAKEN_IN] = self._record
+        return resources
+
+    @contextmanager
+    def _taken_in(self, folder: Path, student: str, assignment: Assignment) -> Iterator[None]:
+        """For as long as this lasts, nbgrader finds the clean copy where it would find what was handed in."""
+        limits = Limits(self.most_files, 1_000_000 * self.most_mb, 1_000_000 * self.notebook_mb)
+        submitted = self.coursedir.submitted_directory
+        with TemporaryDirectory(prefix="taken-in-") as clean, ExitStack() as afterwards:
+            self.coursedir.submitted_directory = clean
+            afterwards.callback(setattr, self.coursedir, "submitted_directory", submitted)
+            copy = Path(self._format_source(self.coursedir.assignment_id, student))
+            if folder.parent.is_symlink():
+                raise NotGraded("the student's folder is a link")
+            self._record = take_in(folder, copy, assignment, limits, self.coursedir.ignore)
+            for line in self._record:
+                self.log.warning("%s: %s", student, line)
+            if self.keep_timestamp and (time := written_time(folder)):
+                (copy / _TIME).write_text(time, encoding="utf-8")
+            self.notebooks = [str(copy / f"{assignment.name}.ipynb")]
+            yield
+
+    def _grade(self, student: str) -> None:
+        """As nbgrader does, but for what it says and leaves if that fails."""
+        name = self.coursedir.assignment_id
+        if not self.init_destination(name, student):
+            return
+        was_known = self._is_known(student)
+        try:
+            self.run_pre_convert_hook()
+            self.init_assignment(name, student)
+            for notebook in self.notebooks:
+                self.convert_single_notebook(notebook)
+            self.set_permissions(name, student)
+            self.run_post_convert_hook()
+        except OperationalError as error:
+            self._undo(student, was_known=True)
+            self.log.debug("", exc_info=True)
+            self._refuse(f"The gradebook can't be used ({error.orig}); if nbgrader is new, try nbgrader db upgrade")
+        except Exception as error:
+            self._undo(student, was_known)
+            self.log.debug("", exc_info=True)
+            raise NotGraded(f"{type(error).__name__}: {' '.join(str(error).split())[:500]}") from error
+        except BaseException:
+            self._undo(student, was_known)
+            raise
+
+    def _undo(self, student: str, was_known: bool) -> None:
+        """Whoever is not graded has no points, rather than none."""
+        name = self.coursedir.assignment_id
+        if os.path.exists(folder := self._format_dest(name, student)):
+            rmtree(folder)
+        if not was_known:
+            with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+                try:
+                    gradebook.remove_submission(name, student)
+                except MissingEntry:
+                    pass
+
+    def _is_known(self, student: str) -> bool:
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            try:
+                gradebook.find_submission(self.coursedir.assignment_id, student)
+            except MissingEntry:
+                return False
+        return True
+
+    def _is_wanted(self, student: str) -> bool:
+        if student in self.coursedir.student_id_exclude.split(","):
+            return False
+        graded = self._format_dest(self.coursedir.assignment_id, student)
+        if self.force or self.keep_timestamp or not os.path.exists(graded):
+            return True
+        self.log.info("Skipping existing assignment: %s", graded)
+        return False
+
+    def _student(self, folder: str) -> str:
+        """Whose folder it is: nbgrader's pattern for a path, read backwards."""
+        pattern = self._format_source("(?P<assignment_id>.*)", "(?P<student_id>.*)", escape=True)
+        found = re.match(pattern, folder)
+        if found is None:
+            self._refuse(f"{folder} is no folder of a student")
+        return found["student_id"]
+
+    def _assignment(self) -> Assignment:
+        name = self.coursedir.assignment_id
+        source = Path(self.coursedir.format_path(self.coursedir.source_directory, ".", name))
+        try:
+            return handed_out(self.coursedir.db_url, source, name, self.coursedir.ignore)
+        except MissingEntry as error:
+            self._refuse(str(error))
+
+    def _refuse(self, why: str) -> NoReturn:
+        self.log.error(why)
+        raise NbGraderException(why)
+
+
+def handed_out(db_url: str, source: Path, name: str, ignore: Sequence[str] = ()) -> Assignment:
+    """The assignment as it was handed out: from the gradebook, and from the lecturer's folder `source`.
+
+    Raises:
+        MissingEntry: the gradebook does not have it, with one notebook.
+    """
+    with Gradebook(db_url) as gradebook:
+        try:
+            (notebook,) = gradebook.find_assignment(name).notebooks
+        except (MissingEntry, ValueError) as error:
+            raise MissingEntry(
+                f"The gradebook has no {name} with one notebook: nbgrader generate_assignment"
+            ) from error
+        title = notebook.name
+        solutions = {cell.name for cell in notebook.solution_cells}
+        cells = {cell.name: cell.source for cell in notebook.source_cells}
+    given = {text.strip() for cell in cells.values() for text in (cell, as_released(cell))}
+    # The gradebook has no cells but its own.
+    if (whole := source / f"{title}.ipynb").exists():
+        between = nbformat.read(whole, as_version=4).cells
+        given |= {cell.source.strip() for cell in between if "nbgrader" not in cell.metadata}
+    files = find_all_files(str(source), [*ignore, "*.ipynb"])
+    return Assignment(
+        name=title,
+        gaps={cell: text for cell, text in cells.items() if cell in solutions},
+        tests=frozenset(cells.keys() - solutions),
+        given=frozenset(given),
+        files=frozenset(os.path.relpath(file, source) for file in files),
+    )
+
+
+def written_time(folder: Path) -> str | None:
+    """The time that a timestamp.txt in a folder tells, if it is a plain file and tells one."""
+    try:
+        with opened(folder) as root:
+            files, _ = files_in(root, (), 100_000, lambda why, name: None)
+            times = [file.read(100).decode().strip() for file in files if file.path == (_TIME,)]
+            return times[0] if times and parse_utc(times[0]) else None
+    except (LeftOut, ValueError, OverflowError):
+        return None
+
+
+def in_a_sentence(capture_log: Callable[..., dict]) -> Callable[..., dict]:
+    """What the formgrader shows of a command: of ours, why it ended, in place of the traceback."""
+
+    def captured(app: object, *arguments, **settings) -> dict:
+        result = capture_log(app, *arguments, **settings)
+        if isinstance(app, TakingIn) and "error" in result:
+            result["error"] = result["error"].rpartition(f"{NbGraderException.__name__}: ")[2].strip()
+        return result
+
+    return captured
+
+
+def submitted_timestamp(api: NbGraderAPI, assignment_id: str, student_id: str) -> datetime | None:
+    """When something was handed in, as the formgrader shows it."""
+    if not TakingIn(parent=api, coursedir=api.coursedir).keep_timestamp:
+        return None
+    folder = api.coursedir.format_path(api.coursedir.submitted_directory, student_id, assignment_id)
+    return parse_utc(written_time(Path(folder)))

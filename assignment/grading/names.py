@@ -1,0 +1,18 @@
+"""How the record and the log write names that somebody else chose."""
+
+import re
+from collections.abc import Sequence
+
+_SHOWN = 3
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of the names, for a person, and how many there are beside."""
+    first, more = ", ".join(map(shown, names[:_SHOWN])), len(names) - _SHOWN
+    return first if more <= 0 else f"{first} and {more:,} more"
+
+
+def shown(name: str) -> str:
+    """A name that somebody else chose, as text in which nothing has a meaning: not to a page, nor to a terminal."""
+    plain = re.sub(r"[^\w .,()+=@/-]", "?", name)
+    return f"`{plain[:100]}`"
