@@ -73,12 +73,13 @@ def _lay_out(clean: Path, notebook: File, files: Sequence[File], found: Search) 
         path, above = file.path, notebook.path[:-1]
         if file.archive == notebook.archive and path[: len(above)] == above:
             path = path[len(above) :]
-        if file.name in silent or path in {(name,) for name in found.assignment.files}:
+        if file.name in silent or "/".join(path) in found.assignment.files:
+            continue
+        if not files_left:
+            found.left_out.add(f"comes after {found.limits.files:,} other files", file.name)
             continue
         try:
             _check_name(path, found.assignment)
-            if not files_left:
-                raise LeftOut(f"comes after {found.limits.files} other files")
             content = file.read(bytes_left)
             if _PAGE.match(content.lstrip(b"\xef\xbb\xbf \t\r\n")):
                 raise LeftOut("is a page for a browser")

@@ -5,11 +5,18 @@ import os
 import re
 import socket
 import zipfile
+from datetime import datetime
 
 import nbformat
 import pytest
 from course import NAME, Course
+from grading.converter import TakingIn
+from grading.kernel import StudentKernel
+from grading.steps import put_in_the_intake, put_in_the_judge
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.apps import NbGraderAPI
 from submissions import cell_named, fill
+from traitlets.config import Config
 
 # The rest is as in a real course. What is not run gets no points, so that a class takes seconds.
 WITHOUT_A_KERNEL = """
@@ -151,8 +158,8 @@ def test_nothing_private_is_copied_and_no_page_lies_beside_the_feedback(course, 
         paths = list((course.folder / folder).rglob("*"))
         assert not any(path.is_symlink() for path in paths)
         assert not any(SECRET in path.read_text(encoding="utf-8", errors="replace") for path in paths if path.is_file())
-    pages = {path.name for path in (course.folder / "feedback").rglob("*") if path.suffix.lower().startswith(".htm")}
-    assert pages == {f"{NAME}.html"}
+    files = {path.relative_to(course.folder / "feedback").parts[2:] for path in paths if path.is_file()}
+    assert {path for path in files if not path[-1].endswith((".py", ".pt", "own.txt"))} == {(f"{NAME}.html",)}
 
 
 def test_what_was_handed_in_is_not_changed(course, handed_in):
@@ -160,3 +167,57 @@ def test_what_was_handed_in_is_not_changed(course, handed_in):
     assert sorted(os.listdir(submitted / "links" / NAME)) == ["a.db", "b.txt", "c", f"{NAME}.ipynb"]
     assert os.listdir(submitted / "in a zip" / NAME) == ["all.zip"]
     assert (submitted / "bom" / NAME / f"{NAME}.ipynb").read_bytes().startswith(b"\xef\xbb\xbf")
+
+
+class TestFormgrader:
+    """As it grades: one submission, in its own process, and what it shows of that."""
+
+    @pytest.fixture
+    def api(self, course, handed_in, monkeypatch):
+        put_in_the_intake()
+        config = Config()
+        config.CourseDirectory.root = str(course.folder)
+        config.CourseDirectory.course_id = NAME
+        put_in_the_judge(config)
+        monkeypatch.setattr(StudentKernel, "_start", lambda kernel: None)
+        config.Judge.total_timeout = 0
+        return lambda **settings: NbGraderAPI(config=config | {"TakingIn": Config(settings)})
+
+    def test_it_says_why_in_a_sentence(self, api):
+        result = api().autograde(NAME, "rubbish", force=True)
+        assert not result["success"]
+        assert "Traceback" not in result["error"] + result["log"]
+        assert result["error"].startswith("1 of 1 submissions were not graded:") and "it is no JSON" in result["error"]
+
+    def test_what_nbgrader_itself_fails_at_is_said_in_a_sentence_and_leaves_nothing(self, api, course, monkeypatch):
+        monkeypatch.setattr(TakingIn, "set_permissions", lambda *given: 1 / 0)
+        course.hand_in("unlucky [1]", {f"{NAME}.ipynb": nbformat.writes(course.template())})
+        result = api().autograde(NAME, "unlucky [1]", force=True)
+        assert "    unlucky [1]: ZeroDivisionError: division by zero\n" in result["error"]
+        assert "Traceback" not in result["error"] + result["log"]
+        assert not (course.folder / "autograded" / "unlucky [1]" / NAME).exists()
+        with pytest.raises(MissingEntry):
+            course.points("unlucky [1]")
+        monkeypatch.undo()
+
+    def test_whoever_was_graded_before_keeps_that(self, api, course):
+        before = course.points("bom")
+        notebook = course.folder / "submitted" / "bom" / NAME / f"{NAME}.ipynb"
+        content = notebook.read_bytes()
+        notebook.write_text("no longer a notebook")
+        assert not api().autograde(NAME, "bom", force=True)["success"]
+        notebook.write_bytes(content)
+        assert course.points("bom") == before and course.record("bom")
+
+    def test_a_time_is_believed_only_if_the_lecturer_says_so(self, api):
+        for student in ("1999", "junk time", "as it should be"):
+            assert api().get_submitted_timestamp(NAME, student) is None
+        assert api(keep_timestamp=True).get_submitted_timestamp(NAME, "1999") == datetime(1999, 12, 31)
+        assert api(keep_timestamp=True).get_submitted_timestamp(NAME, "junk time") is None
+
+    def test_a_time_that_is_believed_is_that_of_the_submission(self, api, course):
+        for student in ("1999", "junk time"):
+            assert api(keep_timestamp=True).autograde(NAME, student, force=True)["success"]
+        with Gradebook(f"sqlite:///{course.folder / 'gradebook.db'}") as gradebook:
+            assert gradebook.find_submission(NAME, "1999").timestamp == datetime(1999, 12, 31)
+            assert gradebook.find_submission(NAME, "junk time").timestamp is None

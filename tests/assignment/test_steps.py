@@ -1,10 +1,20 @@
-"""nbgrader's steps: the judge is one of them, or nothing is graded."""
+"""nbgrader's steps: the intake comes before them and the judge is one of them, or nothing is graded."""
 
 import pytest
+from grading.converter import TakingIn
 from grading.judge import Judge
 from grading.restore import RestoreCells
-from grading.steps import JudgeFollows, OnlyJudged, Refusal, put_in_the_judge, with_judge
+from grading.steps import (
+    JudgeFollows,
+    OnlyJudged,
+    OnlyTakenIn,
+    Refusal,
+    put_in_the_intake,
+    put_in_the_judge,
+    with_judge,
+)
 from nbformat.v4 import new_notebook
+from nbgrader.apps import api, autogradeapp
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.preprocessors import Execute, LimitOutput, SaveAutoGrades
 from traitlets.config import Config
@@ -20,8 +30,8 @@ def course():
 def test_the_judge_is_where_nbgrader_would_run_the_tests(course):
     steps = course.Autograde.autograde_preprocessors
     assert Execute not in steps and steps.index(Judge) < steps.index(SaveAutoGrades)
-    first, second, *others = course.Autograde.sanitize_preprocessors
-    assert (first, second) == (JudgeFollows, RestoreCells) and len(others) >= 5
+    first, second, third, *others = course.Autograde.sanitize_preprocessors
+    assert (first, second, third) == (OnlyTakenIn, JudgeFollows, RestoreCells) and len(others) >= 5
 
 
 def test_it_is_in_the_steps_that_nbgrader_takes(course):
@@ -65,3 +75,25 @@ def test_only_what_was_judged_gets_feedback():
         OnlyJudged().preprocess(new_notebook(), {})
     judged = new_notebook(metadata={"judged": True})
     assert OnlyJudged().preprocess(judged, {}) == (judged, {})
+
+
+def test_what_was_not_taken_in_is_refused():
+    with pytest.raises(Refusal, match="was not taken in, so its files may be anything"):
+        OnlyTakenIn().preprocess(new_notebook(metadata={"taken in": []}), {"nbgrader": {}})
+    notebook, resources = new_notebook(), {"nbgrader": {"taken in": []}}
+    assert OnlyTakenIn().preprocess(notebook, resources) == (notebook, resources)
+
+
+@pytest.mark.parametrize("place", [autogradeapp, api])
+def test_a_version_of_nbgrader_that_would_not_call_the_intake_is_refused(monkeypatch, place):
+    monkeypatch.delattr(place, "Autograde")
+    with pytest.raises(Refusal, match=f"has no Autograde in {place.__name__}, in whose place submissions would"):
+        put_in_the_intake()
+
+
+def test_the_command_and_the_formgrader_take_in(monkeypatch):
+    for place in (autogradeapp, api):
+        monkeypatch.setattr(place, "Autograde", Autograde)
+        put_in_the_intake()
+        put_in_the_intake()
+        assert place.Autograde is TakingIn
