@@ -27,6 +27,10 @@ from grading.which_notebook import Assignment, NotGraded
 _TIME = "timestamp.txt"
 
 
+class Stopped(NbGraderException):
+    """Nothing more is graded, or there is no more; the message says what was not."""
+
+
 class TakingIn(Autograde):
     """Grades clean copies of what was handed in, one at a time. Each is deleted when it is graded."""
 
@@ -56,13 +60,20 @@ class TakingIn(Autograde):
             try:
                 with self._taken_in(Path(folder), student, assignment):
                     self._grade(student)
+                continue
             except NotGraded as reason:
                 reasons[student] = str(reason)
-                self.log.error("Not graded: %s: %s", student, reason)
+            except Stopped:
+                raise
+            # Whatever it is, the others are graded.
+            except Exception as error:
+                self.log.debug("", exc_info=True)
+                reasons[student] = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+            self.log.error("Not graded: %s: %s", student, reasons[student])
         if reasons:
             lines = [f"{len(reasons)} of {len(self.assignments)} submissions were not graded:"]
             lines += [f"    {student}: {reason}" for student, reason in reasons.items()]
-            lines += ["Whoever was graded before keeps that. Mend these, and grade them again with --student=NAME"]
+            lines += ["Whoever was graded before keeps the points. Mend these; grade them again with --student=NAME"]
             self._refuse("\n".join(lines))
 
     def init_single_notebook_resources(self, notebook_filename: str) -> dict:
@@ -106,10 +117,6 @@ class TakingIn(Autograde):
             self._undo(student, was_known=True)
             self.log.debug("", exc_info=True)
             self._refuse(f"The gradebook can't be used ({error.orig}); if nbgrader is new, try nbgrader db upgrade")
-        except Exception as error:
-            self._undo(student, was_known)
-            self.log.debug("", exc_info=True)
-            raise NotGraded(f"{type(error).__name__}: {' '.join(str(error).split())[:500]}") from error
         except BaseException:
             self._undo(student, was_known)
             raise
@@ -161,7 +168,7 @@ class TakingIn(Autograde):
 
     def _refuse(self, why: str) -> NoReturn:
         self.log.error(why)
-        raise NbGraderException(why)
+        raise Stopped(why)
 
 
 def handed_out(db_url: str, source: Path, name: str, ignore: Sequence[str] = ()) -> Assignment:
@@ -212,7 +219,8 @@ def in_a_sentence(capture_log: Callable[..., dict]) -> Callable[..., dict]:
     def captured(app: object, *arguments, **settings) -> dict:
         result = capture_log(app, *arguments, **settings)
         if isinstance(app, TakingIn) and "error" in result:
-            result["error"] = result["error"].rpartition(f"{NbGraderException.__name__}: ")[2].strip()
+            error = result["error"].strip()
+            result["error"] = error.partition(f"{Stopped.__name__}: ")[2] or error.splitlines()[-1]
         return result
 
     return captured

@@ -10,6 +10,7 @@ from datetime import datetime
 import nbformat
 import pytest
 from course import NAME, Course
+from grading import converter
 from grading.converter import TakingIn
 from grading.kernel import StudentKernel
 from grading.steps import put_in_the_intake, put_in_the_judge
@@ -59,7 +60,8 @@ def handed_in(course, tmp_path_factory) -> dict[str, bool]:
     hand_in("is a link", {}, is_graded=False).joinpath(f"{NAME}.ipynb").symlink_to(private / f"{NAME}.ipynb")
     (course.folder / "submitted" / "folder is a link").mkdir()
     (course.folder / "submitted" / "folder is a link" / NAME).symlink_to(private)
-    graded["folder is a link"] = False
+    (course.folder / "submitted" / "student is a link").symlink_to(course.folder / "submitted" / "links")
+    graded["folder is a link"] = graded["student is a link"] = False
     folder = hand_in("pipes", {f"{NAME}.ipynb": mine})
     os.mkfifo(folder / "pipe.txt")
     with socket.socket(socket.AF_UNIX) as unix:
@@ -112,6 +114,7 @@ def test_who_was_not_graded_is_named_with_a_reason_and_without_a_traceback(cours
     assert reasons == {
         "is a link": f"{none} in it. left out, as it is a link: `{NAME}.ipynb`",
         "folder is a link": "what was handed in is a link",
+        "student is a link": "the student's folder is a link",
         "text": "there is no notebook, only `solution.txt`",
         "rubbish": f"{none}. `{NAME}.ipynb`: it is no JSON; there is a fault in line 1",
         "another": f"{none}. `{NAME}.ipynb`: none of its cells is one of this assignment",
@@ -169,6 +172,8 @@ def test_what_was_handed_in_is_not_changed(course, handed_in):
     assert (submitted / "bom" / NAME / f"{NAME}.ipynb").read_bytes().startswith(b"\xef\xbb\xbf")
 
 
+# As nbgrader_config.py passes it over.
+@pytest.mark.filterwarnings("ignore:Object of type <")
 class TestFormgrader:
     """As it grades: one submission, in its own process, and what it shows of that."""
 
@@ -181,7 +186,7 @@ class TestFormgrader:
         put_in_the_judge(config)
         monkeypatch.setattr(StudentKernel, "_start", lambda kernel: None)
         config.Judge.total_timeout = 0
-        return lambda **settings: NbGraderAPI(config=config | {"TakingIn": Config(settings)})
+        return lambda **settings: NbGraderAPI(config=Config(config | {"TakingIn": Config(settings)}))
 
     def test_it_says_why_in_a_sentence(self, api):
         result = api().autograde(NAME, "rubbish", force=True)
@@ -189,16 +194,17 @@ class TestFormgrader:
         assert "Traceback" not in result["error"] + result["log"]
         assert result["error"].startswith("1 of 1 submissions were not graded:") and "it is no JSON" in result["error"]
 
-    def test_what_nbgrader_itself_fails_at_is_said_in_a_sentence_and_leaves_nothing(self, api, course, monkeypatch):
-        monkeypatch.setattr(TakingIn, "set_permissions", lambda *given: 1 / 0)
-        course.hand_in("unlucky [1]", {f"{NAME}.ipynb": nbformat.writes(course.template())})
-        result = api().autograde(NAME, "unlucky [1]", force=True)
-        assert "    unlucky [1]: ZeroDivisionError: division by zero\n" in result["error"]
+    @pytest.mark.parametrize(("where", "name"), [(TakingIn, "set_permissions"), (converter, "take_in")])
+    def test_whatever_fails_is_said_in_a_sentence_and_leaves_nothing(self, api, course, monkeypatch, where, name):
+        monkeypatch.setattr(where, name, lambda *given: 1 / 0)
+        student = f"unlucky [1] {name}"
+        course.hand_in(student, {f"{NAME}.ipynb": nbformat.writes(course.template())})
+        result = api().autograde(NAME, student, force=True)
+        assert f"    {student}: ZeroDivisionError: division by zero\n" in result["error"]
         assert "Traceback" not in result["error"] + result["log"]
-        assert not (course.folder / "autograded" / "unlucky [1]" / NAME).exists()
+        assert not (course.folder / "autograded" / student / NAME).exists()
         with pytest.raises(MissingEntry):
-            course.points("unlucky [1]")
-        monkeypatch.undo()
+            course.points(student)
 
     def test_whoever_was_graded_before_keeps_that(self, api, course):
         before = course.points("bom")
