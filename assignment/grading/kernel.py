@@ -1,7 +1,7 @@
 """The kernel in which one submission runs. It may hang, die, ask for all the memory or talk without end."""
 
+import contextlib
 import os
-import resource
 import shutil
 import sys
 from collections.abc import Sequence
@@ -15,11 +15,12 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool, Float, Integer, List, Unicode
 
-from grading import answers, doors, remote
+from grading import answers, doors, remote, start
 from grading.answers import NoAnswer
+from grading.limits import Limits
 from grading.released import HELPERS, PROJECT, lay_out
 from grading.runner import KernelLost, Outputs, Runner
-from grading.sandbox import sandbox
+from grading.sandbox import INSIDE, Places, Sandbox
 
 _RESTARTS = 6
 
@@ -34,17 +35,33 @@ class StudentKernel(NbGraderPreprocessor):
     timeout = Integer(240, help="seconds for one cell of the student, such as the training").tag(config=True)
     call_timeout = Integer(30, help="seconds for one question of the judge").tag(config=True)
     total_timeout = Integer(1200, help="seconds for one submission; then nothing more of it is run").tag(config=True)
-    memory_gb = Float(6, help="memory that the student's kernel may ask for; Linux only").tag(config=True)
+    memory_gb = Float(6, help="memory of all processes of a submission together; outside the sandbox, of each").tag(
+        config=True
+    )
+    processes = Integer(64, help="processes of a submission at a time; in the sandbox, as all that follow").tag(
+        config=True
+    )
+    threads = Integer(500, help="threads of all these processes at a time").tag(config=True)
+    files = Integer(10_000, help="files and folders that a submission may have").tag(config=True)
+    files_mb = Integer(1000, help="megabytes in these files; they lie in memory, beside memory_gb").tag(config=True)
+    processor_timeout = Integer(3600, help="seconds of all processors together for one submission").tag(config=True)
     text_kb = Integer(50, help="what is kept of the words that one cell prints").tag(config=True)
     picture_kb = Integer(2000, help="what is kept of the pictures that one cell shows").tag(config=True)
     released = List(Unicode(), default_value=HELPERS, help="what students have of this project").tag(config=True)
     withheld = List(
         Unicode(), default_value=["captum"], help="packages of others that hold answers, and that no student has"
     ).tag(config=True)
-    sandboxed = Bool(False, help="run the kernel in a sandbox of bubblewrap; Linux only").tag(config=True)
+    sandboxed = Bool(
+        True,
+        help="run students' code in a sandbox of bubblewrap, on Linux; if not, it can do and read all that you can",
+    ).tag(config=True)
 
     def open(self, nb: NotebookNode, resources: dict) -> None:
-        """Start the kernel for `nb`. Whoever opens must `close`."""
+        """Start the kernel for `nb`. Whoever opens must `close`.
+
+        Raises:
+            NoSandbox: there can be none here, and `sandboxed` asks for one.
+        """
         self.nb = nb
         self.record: list[str] = []
         self._runner: Runner | None = None
@@ -52,13 +69,17 @@ class StudentKernel(NbGraderPreprocessor):
         self._slow: set[tuple[str, bool]] = set()
         self._restarts = self._questions = 0
         self._began = monotonic()
-        # The judge writes into the one, which the student's code reads; into the other that code may write.
+        self._used, self._full = 0.0, False
+        # The judge writes into the one, which the student's code reads; into the other that code may write, if it is
+        # not in a sandbox.
         self._ours, self._theirs = TemporaryDirectory(prefix="judge-"), TemporaryDirectory(prefix="student-")
-        for file in (doors.__file__, remote.__file__):
+        for file in (doors.__file__, remote.__file__, start.__file__):
             shutil.copy(file, self._ours.name)
         lay_out(Path(self._ours.name) / "released", self.released)
-        # A copy, so that nothing that the code leaves there can come between when the graded notebook is written.
-        shutil.copytree(resources["metadata"]["path"], Path(self._theirs.name) / "notebook", symlinks=True)
+        self._handed_in = Path(resources["metadata"]["path"]).resolve()
+        theirs = self._theirs.name
+        outside = Places(self._ours.name, str(self._handed_in), f"{theirs}/notebook", theirs)
+        self._places = INSIDE if self.sandboxed else outside
         self._start()
 
     def close(self) -> None:
@@ -71,7 +92,7 @@ class StudentKernel(NbGraderPreprocessor):
     @property
     def ended(self) -> bool:
         """Whether nothing more of the submission is run."""
-        return self._restarts > _RESTARTS or self._left() <= 0
+        return self._restarts > _RESTARTS or self._left() <= 0 or self._used > self.processor_timeout
 
     @property
     def _running(self) -> Runner:
@@ -126,13 +147,14 @@ class StudentKernel(NbGraderPreprocessor):
             raise NoAnswer(f"it took more than {self.call_timeout} s before")
         self._questions += 1
         question = Path(self._ours.name) / "question.pt"
-        answer = Path(self._theirs.name) / f"{self._questions}.safetensors"
+        answer = self._running.answers / f"{self._questions}.safetensors"
         torch.save(
             {"function": function, "arguments": list(arguments), "keep": keep, "stand_ins": list(stand_ins)}, question
         )
         limit = self._time(self.call_timeout)
         try:
-            late = self._call("remote.py", f"['answer']({str(question)!r}, {str(answer)!r}, globals())", index, limit)
+            files = f"{f'{self._places.ours}/{question.name}'!r}, {f'{self._places.answers}/{answer.name}'!r}"
+            late = self._call("remote.py", f"['answer']({files}, globals())", index, limit)
         except KernelLost as lost:
             self._note(f"{lost} when `{function}` was called; a new one runs the cells again.")
             self._slow.add((function, bool(stand_ins)))
@@ -143,11 +165,15 @@ class StudentKernel(NbGraderPreprocessor):
             self._slow.add((function, bool(stand_ins)))
             self._note(f"`{function}` took more than {limit:.0f} s.")
             raise NoAnswer(f"it took more than {limit:.0f} s")
-        return answers.read(answer)
+        try:
+            return answers.read(answer)
+        finally:
+            with contextlib.suppress(OSError):
+                answer.unlink()
 
     def _call(self, file: str, call: str, index: int, limit: float) -> bool:
         """Run a file of ours in the kernel, beside cell `index`; whether it was interrupted, after `limit` seconds."""
-        outputs, path = self._outputs(), str(Path(self._ours.name) / file)
+        outputs, path = self._outputs(), f"{self._places.ours}/{file}"
         code = f"__import__('runpy').run_path({path!r}){call}"
         _, late = self._running.execute(code, limit, outputs)
         self._note_outputs(outputs, self.nb.cells[index])
@@ -161,31 +187,36 @@ class StudentKernel(NbGraderPreprocessor):
             self._note(f"the cell {_beginning(cell)} puts out more than {outputs.most[about] // 1000} kB; cut.")
         if outputs.unreadable:
             self._note("a message of the kernel could not be read.")
+        if self._running.full and not self._full:
+            self._full = True
+            self._note(f"the limit of {self.files_mb:,} MB in files was met in the cell {_beginning(cell)}.")
 
     def _start(self) -> None:
-        ours, theirs = Path(self._ours.name), Path(self._theirs.name)
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
+        self._full = False
+        places, connection = self._places, f"{self._restarts}.json"
+        memory = int(self.memory_gb * 1e9)
+        command = [sys.executable, f"{places.ours}/start.py", places.handed_in, places.notebook, str(memory)]
+        command += ["-f", f"{places.ours}/{connection}", "--log-level=ERROR", "--HistoryManager.enabled=False"]
+        connection_file, sockets = Path(self._ours.name) / connection, Path(places.answers) / f"{self._restarts}"
         if self.sandboxed:
-            command = sandbox([str(ours)], [str(theirs)], self.withheld) + command
-        self._runner = Runner(
-            command,
-            connection_file=ours / f"{self._restarts}.json",
-            sockets=theirs / f"{self._restarts}",
-            cwd=str(theirs / "notebook"),
+            sandbox = Sandbox(Path(self._ours.name), self._handed_in, self._limits(), self.withheld)
+            # The variables of what starts a sandbox can be seen in it.
+            how = {"env": {}, "pass_fds": sandbox.descriptors}
+            self._runner = Runner([*sandbox.words, *command], connection_file, sockets, sandbox, **how)
+        else:
             # As in a sandbox there is no GPU, and nothing of how the lecturer has set up IPython.
-            env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "IPYTHONDIR": str(theirs / "ipython")},
-            preexec_fn=self._limit_memory,
-        )
-        doors_for = f"({str(ours / 'released')!r}, {str(PROJECT)!r}, {list(self.withheld)!r})"
+            env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "IPYTHONDIR": f"{places.answers}/ipython"}
+            self._runner = Runner(command, connection_file, sockets, env=env)
+        doors_for = f"({f'{places.ours}/released'!r}, {str(PROJECT)!r}, {list(self.withheld)!r})"
         self._call("doors.py", f"['close']{doors_for}", 0, self.timeout)
 
-    def _limit_memory(self) -> None:
-        limit, (_, most) = int(self.memory_gb * 1e9), resource.getrlimit(resource.RLIMIT_DATA)
-        limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    def _limits(self) -> Limits:
+        left = self.processor_timeout - self._used
+        return Limits(self.memory_gb, self.processes, self.threads, self.files, self.files_mb, left)
 
     def _replace(self, before: int) -> None:
         """A new kernel, in which the student's cells before `before` have run."""
+        self._used += self._running.processor
         self._running.stop()
         self._runner = None
         self._restarts += 1
@@ -214,6 +245,8 @@ class StudentKernel(NbGraderPreprocessor):
     def _look_at_the_clock(self) -> None:
         if self._left() <= 0:
             self._note(f"all together took more than {self.total_timeout} s; nothing more is run.")
+        if self._used > self.processor_timeout:
+            self._note(f"all together took more than {self.processor_timeout} s of processors; nothing more is run.")
 
     def _note(self, line: str) -> None:
         if line not in self.record:

@@ -12,6 +12,8 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_output, output_from_msg
 
+from grading.sandbox import Sandbox
+
 # How long the start may take, and how long a kernel that is interrupted may go on, in seconds.
 _STARTS_WITHIN, _STOPS_WITHIN = 60, 10
 
@@ -76,13 +78,24 @@ class Runner:
         command: starts the kernel; `{connection_file}` in it is put in.
         connection_file: where that is written; the command must be able to read it.
         sockets: the beginning of the names of its sockets; the command must be able to write there.
+        sandbox: the one in which the command runs, if there is one. It is closed at the end.
         start: what `subprocess.Popen` takes, such as `cwd` and `env`.
+
+    Attributes:
+        answers: for this process, the folder in which the sockets are.
 
     Raises:
         RuntimeError: the kernel does not start.
     """
 
-    def __init__(self, command: Sequence[str], connection_file: Path, sockets: Path, **start: object) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        connection_file: Path,
+        sockets: Path,
+        sandbox: Sandbox | None = None,
+        **start: object,
+    ) -> None:
         # Not over TCP: a sandbox has no network, and several kernels that start at once may choose the same port.
         self._manager = KernelManager(
             kernel_spec_manager=_OneSpec(command),
@@ -90,20 +103,37 @@ class Runner:
             transport="ipc",
             ip=str(sockets),
         )
+        self._sandbox, self.answers = sandbox, sockets.parent
         # What is written past the kernel's own streams would fill the lecturer's screen.
         self._manager.start_kernel(stdout=DEVNULL, stderr=DEVNULL, **start)
         self._client = self._manager.client()
-        self._client.start_channels(stdin=False, hb=False)
         try:
+            if sandbox is not None:
+                sandbox.enter()
+                self.answers = sandbox.watch.seen(str(sockets.parent))
+                self._manager.ip = self._client.ip = str(self.answers / sockets.name)
+            self._client.start_channels(stdin=False, hb=False)
             self._client.wait_for_ready(timeout=_STARTS_WITHIN)
         except RuntimeError:
             self.stop()
             raise
 
+    @property
+    def full(self) -> bool:
+        """Whether there was no room for what should be written."""
+        return self._sandbox is not None and self._sandbox.watch.full
+
+    @property
+    def processor(self) -> float:
+        """Seconds of processors that were used, if that is watched."""
+        return self._sandbox.watch.processor if self._sandbox is not None else 0.0
+
     def stop(self) -> None:
         """End the kernel at once."""
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
+        if self._sandbox is not None:
+            self._sandbox.close()
 
     def execute(self, code: str, timeout: float, outputs: Outputs, store_history: bool = False) -> tuple[dict, bool]:
         """Run `code`; what it puts out goes to `outputs`.
@@ -118,17 +148,21 @@ class Runner:
             KernelLost: the kernel dies, or goes on after it was interrupted.
         """
         asked = self._client.execute(code, store_history=store_history, allow_stdin=False, stop_on_error=False)
-        idle, late = False, False
+        idle, late, reply = False, False, None
         heard, end = monotonic(), monotonic() + timeout
         while True:
             if monotonic() > end:
                 if late:
                     raise KernelLost(f"the kernel could not be stopped after {timeout:.0f} s and was killed")
-                self._manager.interrupt_kernel()
+                self._interrupt()
                 late, end = True, monotonic() + _STOPS_WITHIN
             # Where a kernel says very much, the word that it is idle may get lost.
-            if (idle or monotonic() - heard > _STOPS_WITHIN) and (reply := self._reply(asked)) is not None:
-                return reply, late
+            if idle or monotonic() - heard > _STOPS_WITHIN:
+                if reply is not None:
+                    return reply, late
+                # What a cell puts out after a long silence comes behind its reply.
+                if (reply := self._reply(asked)) is not None and not idle:
+                    heard = monotonic()
             try:
                 message = self._client.get_iopub_msg(timeout=0.1)
                 heard = monotonic()
@@ -137,9 +171,14 @@ class Runner:
                     idle = idle or message["content"].get("execution_state") == "idle"
             except Empty:
                 if not self._manager.is_alive():
-                    raise KernelLost("the kernel died") from None
+                    met = self._sandbox.watch.met if self._sandbox is not None else ""
+                    raise KernelLost(met or "the kernel died") from None
             except Exception:  # the student's code can send what is no message
                 outputs.unreadable = True
+
+    def _interrupt(self) -> None:
+        # By message: a signal would end a sandbox, and not reach what runs in it.
+        self._client.control_channel.send(self._client.session.msg("interrupt_request", {}))
 
     def _reply(self, asked: str) -> dict | None:
         try:
@@ -154,7 +193,6 @@ class _OneSpec(KernelSpecManager):
 
     def __init__(self, command: Sequence[str]) -> None:
         super().__init__()
-        # A signal would end a sandbox, and not reach what runs in it.
         self._spec = KernelSpec(argv=list(command), display_name="", language="python", interrupt_mode="message")
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:

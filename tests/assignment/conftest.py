@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from course import NAME, Course
+from course import NAME, Course, can_be_sandboxed
 from nbformat.v4 import new_code_cell, new_notebook
 from submissions import ROOT
 
@@ -45,7 +45,7 @@ def open_kernel(tmp_path):
     opened = []
 
     def open_with(*cells: str, **settings) -> StudentKernel:
-        kernel = StudentKernel(**settings)
+        kernel = StudentKernel(**{"sandboxed": can_be_sandboxed()} | settings)
         opened.append(kernel)
         kernel.open(new_notebook(cells=[new_code_cell(cell) for cell in cells]), {"metadata": {"path": str(tmp_path)}})
         return kernel
@@ -53,6 +53,15 @@ def open_kernel(tmp_path):
     yield open_with
     for kernel in opened:
         kernel.close()
+
+
+@pytest.fixture
+def in_the_sandbox():
+    """Skips the test where there can be no sandbox."""
+    from grading.sandbox import why_not
+
+    if reason := why_not():
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

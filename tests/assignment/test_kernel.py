@@ -122,6 +122,21 @@ def test_what_is_said_beyond_a_limit_is_dropped(open_kernel):
     ]
 
 
+def test_what_is_said_after_a_long_silence_is_kept(open_kernel, monkeypatch):
+    monkeypatch.setattr(runner, "_STOPS_WITHIN", 1)
+    slowly = "get_ipython().kernel.iopub_thread.schedule(lambda: time.sleep(0.5))"
+    kernel = open_kernel(f"import time\ntime.sleep(1.5)\n{slowly}\nprint('late')")
+    run_all(kernel)
+    assert text(kernel, 0) == ["late\n"]
+
+
+def test_a_thread_that_spins_has_short_turns(open_kernel):
+    """With Python's own of 5 ms, a training beside eight such threads takes four times as long."""
+    kernel = open_kernel("import sys\nprint(sys.getswitchinterval())")
+    run_all(kernel)
+    assert float(text(kernel, 0)[0]) == pytest.approx(0.0005)
+
+
 def test_what_is_cleared_is_not_kept(open_kernel):
     kernel = open_kernel(
         "from IPython.display import clear_output\nfor k in range(3):\n    clear_output(wait=True)\n    display(k)",

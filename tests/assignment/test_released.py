@@ -1,19 +1,23 @@
 """A submission finds of this project what is released, and nothing else: in the sandbox, whatever it tries."""
 
 import json
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from grading import released
+from grading import released, shown
 from grading import sandbox as sandboxing
 from grading.judge import PARTS as JUDGED
 from grading.kernel import StudentKernel
+from grading.limits import Limits
 from grading.marks import Student
 from submissions import ROOT
 
+LIMITS = Limits(1, 1, 1, 1, 1, 1)
 RELEASED = {Path(name).stem for name in released.HELPERS}
 # Each module of the project as it would be imported from its root, or from one of its folders.
 MODULES = sorted(
@@ -57,19 +61,9 @@ def filter_back(signal, conv):
 @pytest.fixture(params=[False, True], ids=["without", "in the sandbox"])
 def sandboxed(request):
     if request.param:
-        try:
-            sandboxing.sandbox([])
-        except RuntimeError as reason:
-            pytest.skip(str(reason))
+        if reason := sandboxing.why_not():
+            pytest.skip(reason)
     return request.param
-
-
-@pytest.fixture
-def in_the_sandbox():
-    try:
-        sandboxing.sandbox([])
-    except RuntimeError as reason:
-        pytest.skip(str(reason))
 
 
 def said(kernel: StudentKernel, index: int) -> object:
@@ -131,7 +125,8 @@ def test_what_is_released_needs_nothing_else(sandboxed, open_kernel):
 def test_the_project_on_the_path_is_not_found(open_kernel, monkeypatch):
     """As it is where it was installed in another of setuptools' ways, or named in PYTHONPATH."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    kernel = open_kernel("import benchmarks", "import helpers.deconvnet.fast", "import helpers.files")
+    files = "import benchmarks", "import helpers.deconvnet.fast", "import helpers.files"
+    kernel = open_kernel(*files, sandboxed=False)
     for index in range(3):
         kernel.run(index)
     assert [bool(cell.outputs) for cell in kernel.nb.cells] == [True, True, False]
@@ -152,7 +147,6 @@ def test_it_hides_and_shows_the_same_wherever_the_project_lies(in_the_sandbox, t
     if not temporary:
         beside = Path(__file__).parents[2] / "build"
         beside.mkdir(exist_ok=True)
-        monkeypatch.setattr(sandboxing.tempfile, "gettempdir", lambda: "/tmp")
     root = tmp_path if temporary else Path(shutil.copytree(tmp_path, beside / "places", dirs_exist_ok=True))
     try:
         project, environment = (root / name for name in PLACES[place])
@@ -161,13 +155,14 @@ def test_it_hides_and_shows_the_same_wherever_the_project_lies(in_the_sandbox, t
             (project / file).write_text("here")
         (environment / "bin").mkdir(parents=True)
         (environment / "bin" / "python").write_text("here")
-        monkeypatch.setattr(sandboxing, "PROJECT", project)
-        monkeypatch.setattr(sandboxing.sys, "prefix", str(environment))
-        words = sandboxing.sandbox(writable=[str((project / "../work").resolve())])
+        monkeypatch.setattr(shown, "PROJECT", project)
+        monkeypatch.setattr(sys, "prefix", str(environment))
+        beside = str((project / "../work").resolve())
+        words = sandboxing.words(LIMITS, more=["--bind", beside, beside])
         script = 'for file in "$@"; do test -e "$file" && echo "$file"; done; true'
         files = [project / "helpers/data.py", project / "tests/test.py", project / released.DATA / "images.gz"]
         files += [environment / "bin/python", (project / "../work/mine.txt").resolve()]
-        done = sandboxing.subprocess.run(
+        done = subprocess.run(
             [*words, "sh", "-c", script, "sh", *map(str, files)], capture_output=True, text=True, check=True
         )
         assert done.stdout.splitlines() == [str(file) for file in files[2:]]
@@ -179,5 +174,14 @@ def test_it_hides_and_shows_the_same_wherever_the_project_lies(in_the_sandbox, t
 def test_an_environment_that_is_the_project_is_refused(monkeypatch):
     monkeypatch.setattr(sandboxing.shutil, "which", lambda name: name)
     monkeypatch.setattr(sys, "prefix", str(released.PROJECT))
-    with pytest.raises(RuntimeError, match="are the same folder, .*make the environment in a folder of its own"):
-        sandboxing.sandbox([])
+    assert re.search("are the same folder, .*make the environment in a folder of its own", why_not_now())
+
+
+def test_an_environment_that_is_a_home_folder_is_refused(monkeypatch):
+    monkeypatch.setattr(sandboxing.shutil, "which", lambda name: name)
+    monkeypatch.setattr(sys, "base_prefix", str(Path.home().parent if Path.home().parts[2:] else Path.home()))
+    assert re.search("in which the home folder .* lies; make the environment in a folder of its own", why_not_now())
+
+
+def why_not_now():
+    return sandboxing.why_not.__wrapped__()

@@ -1,0 +1,190 @@
+"""The limits that hold for all processes of a submission together: who meets one is stopped, and the rest is graded.
+
+What is shown of each is that far more was asked for than could be had. How far beyond a limit a submission comes before
+it is stopped is bounded loosely here, as this machine may be busy.
+"""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from grading import limits
+from grading.kernel import NoAnswer
+from grading.usage import Memory, Processes
+
+pytestmark = pytest.mark.usefixtures("in_the_sandbox")
+
+SLEEPERS = "import os, time\nfor _ in range(3000):\n    if os.fork() == 0:\n        time.sleep(100_000)"
+# Out of its parents' sight, as daemons do.
+DAEMONS = """
+import os, time
+for _ in range(3000):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(100_000)
+        os._exit(0)
+    os.wait()
+"""
+THREADS = (
+    "import threading, time\nfor _ in range(3000):\n    threading.Thread(target=time.sleep, args=(100_000,)).start()"
+)
+HOARDERS = """
+import os, time
+for _ in range(4):
+    if os.fork() == 0:
+        hoard = bytearray(200_000_000)
+        for k in range(0, len(hoard), 4096):
+            hoard[k] = 1
+        time.sleep(100_000)
+time.sleep(100_000)
+"""
+SHARED = """
+import time
+with open('/dev/shm/hoard', 'wb') as file:
+    for _ in range(60):
+        file.write(bytes(10_000_000))
+time.sleep(100_000)
+"""
+SHARERS = """
+import os
+hoard = bytearray(200_000_000)
+for k in range(0, len(hoard), 4096):
+    hoard[k] = 1
+children = []
+for _ in range(8):
+    children.append(os.fork())
+    if children[-1] == 0:
+        import time
+        time.sleep(2)
+        os._exit(0)
+for child in children:
+    os.waitpid(child, 0)
+print('shared')
+"""
+GROWING = "with open('big', 'wb') as file:\n    while True:\n        file.write(bytes(1_000_000))"
+NAMELESS = "import os\nfile = open('big', 'wb')\nos.unlink('big')\nwhile True:\n    file.write(bytes(1_000_000))"
+MANY = "for k in range(200_000):\n    open(f'{PLACE}/{k}', 'w').close()"
+SPINNING = "import os\nos.fork()\nwhile True:\n    pass"
+
+GOES_ON = "print('goes on')"
+
+
+def text(kernel, index):
+    return "".join(output.get("text", "") for output in kernel.nb.cells[index].outputs)
+
+
+def stopped_at(kernel, limit):
+    """Whether the first cell meets the limit, the record says it, and the second is run."""
+    for index in range(2):
+        kernel.run(index)
+    beginning = next(line for line in kernel.nb.cells[0].source.splitlines() if line)
+    assert kernel.record == [f"{limit} in the cell `{beginning}`; a new one runs the others."]
+    assert text(kernel, 1) == "goes on\n"
+
+
+@pytest.mark.parametrize("code", [SLEEPERS, DAEMONS], ids=["children", "daemons"])
+def test_processes(open_kernel, code):
+    stopped_at(open_kernel(code, GOES_ON, timeout=600), "the limit of 64 processes was met")
+
+
+def test_threads(open_kernel):
+    stopped_at(open_kernel(THREADS, GOES_ON, timeout=600, threads=100), "the limit of 100 threads was met")
+
+
+@pytest.mark.parametrize("code", [HOARDERS, SHARED], ids=["of four processes", "that no process has"])
+def test_memory(open_kernel, code):
+    stopped_at(open_kernel(code, GOES_ON, timeout=600, memory_gb=0.5), "the limit of 0.5 GB of memory was met")
+
+
+def test_memory_that_is_shared_counts_once(open_kernel):
+    kernel = open_kernel(SHARERS, timeout=600, memory_gb=0.5)
+    kernel.run(0)
+    assert (text(kernel, 0), kernel.record) == ("shared\n", [])
+
+
+@pytest.mark.parametrize("code", [GROWING, NAMELESS], ids=["by name", "without a name"])
+def test_bytes_written(open_kernel, code):
+    """The code is told, and need not be stopped."""
+    kernel = open_kernel(code, GOES_ON, timeout=600, files_mb=50)
+    for index in range(2):
+        kernel.run(index)
+    assert kernel.nb.cells[0].outputs[-1].evalue == "[Errno 28] No space left on device"
+    assert kernel.record[0].startswith("the limit of 50 MB in files was met in the cell `")
+    assert len(kernel.record) == 2 and text(kernel, 1) == "goes on\n"
+
+
+@pytest.mark.parametrize("place", [".", "/answers", "/dev/shm"])
+def test_files(open_kernel, place):
+    code = MANY.replace("{PLACE}", place)
+    stopped_at(open_kernel(code, GOES_ON, timeout=600, files=2000), "the limit of 2,000 files was met")
+
+
+def test_processor_time_is_limited_for_all_together(open_kernel):
+    kernel = open_kernel(SPINNING, GOES_ON, timeout=600, processor_timeout=3)
+    kernel.run(0)
+    assert kernel.ended
+    assert kernel.record[0].startswith("the limit of processor time was met in the cell `import os`")
+    assert kernel.record[1] == "all together took more than 3 s of processors; nothing more is run."
+
+
+def test_a_function_that_meets_a_limit_loses_its_own_answer_alone(open_kernel):
+    kernel = open_kernel(f"def rectify(signal):\n    {SLEEPERS.replace(chr(10), chr(10) + '    ')}", timeout=600)
+    kernel.run(0)
+    with pytest.raises(NoAnswer, match="the limit of 64 processes was met"):
+        kernel.ask(0, "rectify", 3)
+    assert kernel.record == [
+        "the limit of 64 processes was met when `rectify` was called; a new one runs the cells again."
+    ]
+
+
+LIBC = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+# Memory that is no process's own could not be counted.
+HIDING = {
+    "a file in memory": "import os\nos.memfd_create('hidden')",
+    "System V": f"{LIBC}if libc.shmget(0, 4096, 0o1600) < 0:\n    raise OSError(ctypes.get_errno(), 'shmget')",
+    "a namespace of its own": f"{LIBC}if libc.unshare(1 << 28) < 0:\n    raise OSError(ctypes.get_errno(), 'unshare')",
+    "the root": "open('/hidden', 'w')",
+    "the devices": "open('/dev/hidden', 'w')",
+}
+
+
+def test_there_is_no_memory_that_can_not_be_counted(open_kernel):
+    kernel = open_kernel(*HIDING.values())
+    for index, name in enumerate(HIDING):
+        kernel.run(index)
+        assert [output.get("ename") for output in kernel.nb.cells[index].outputs] in (
+            ["PermissionError"],
+            ["OSError"],
+        ), name
+
+
+def test_what_sockets_hold_counts(monkeypatch):
+    table = "sockets: used 300\nTCP: inuse 2 orphan 0 tw 0 alloc 2 mem 0\n"
+    monkeypatch.setattr(Processes, "read", lambda self, name: table if name.endswith("sockstat") else "")
+    assert Memory(Processes(0), 1).too_large({}, 0)
+
+
+def test_a_watch_that_fails_lets_nothing_go_on(open_kernel, monkeypatch):
+    monkeypatch.setattr(
+        limits.Watch, "_look", lambda self: 1 / 0 if self.looked else setattr(self, "looked", True) or ""
+    )
+    monkeypatch.setattr(limits.Watch, "looked", False, raising=False)
+    with pytest.raises(RuntimeError):
+        open_kernel("1")
+
+
+def test_nothing_is_left_open(open_kernel):
+    """However many submissions one process grades."""
+    open_kernel("1").close()
+    before = len(os.listdir("/proc/self/fd")), threading.active_count()
+    for _ in range(2):
+        open_kernel("1").close()
+    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
+
+
+def test_nothing_of_the_judge_is_left_in_the_temporary_folder(open_kernel, monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    open_kernel("1").close()
+    assert [path for path in Path(tmp_path).iterdir() if path.name.startswith(("judge-", "student-"))] == []
