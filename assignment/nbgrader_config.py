@@ -26,5 +26,6 @@ c.CourseDirectory.max_file_size = 10_000  # kB
 put_in_the_intake()
 put_in_the_judge(c)
 
-# Judge.sandboxed = True protects you and the grades from students' code; it needs bubblewrap, on Linux.
-# c.Judge.sandboxed = True
+# Students' code runs in a sandbox, by bubblewrap on Linux. Where there is none, grading stops. With this line it goes
+# on, and their code can do and read whatever you can: docs/teaching.md.
+# c.Judge.sandboxed = False
