@@ -22,6 +22,7 @@ from traitlets import Bool, Integer
 from grading.handed_in import LeftOut, Limits, files_in, opened
 from grading.intake import take_in
 from grading.restore import TAKEN_IN, as_released
+from grading.sandbox import NoSandbox
 from grading.which_notebook import Assignment, NotGraded
 
 _TIME = "timestamp.txt"
@@ -65,6 +66,8 @@ class TakingIn(Autograde):
                 reasons[student] = str(reason)
             except Stopped:
                 raise
+            except NoSandbox as reason:
+                self._refuse(str(reason))
             # Whatever it is, the others are graded.
             except Exception as error:
                 self.log.debug("", exc_info=True)

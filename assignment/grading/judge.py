@@ -13,13 +13,8 @@ from grading import deconvnet_task, network_task, pictures_task
 from grading.kernel import StudentKernel, is_run
 from grading.marks import Marks, Student
 from grading.restore import JUDGED, RESTORED, as_released, grade_id
-from grading.sandbox import NoSandbox
 
 PARTS = network_task.PARTS | deconvnet_task.PARTS | pictures_task.PARTS
-
-
-class Stopped(SystemExit, KeyboardInterrupt):
-    """Nothing more is graded: nbgrader takes back what it has begun, as after Control-C, and ends with the message."""
 
 
 class Judge(StudentKernel):
@@ -46,8 +41,6 @@ class Judge(StudentKernel):
                     self.run(index)
                 elif cell.cell_type == "code" and utils.is_grade(cell) and not utils.is_solution(cell):
                     verdicts[index] = self._verdict(index, cell, random)
-        except NoSandbox as reason:
-            raise Stopped(str(reason)) from None
         finally:
             self.close()
         # Only now, when nothing of the student's runs any more that could change an output.
