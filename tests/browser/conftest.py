@@ -1,25 +1,16 @@
 """One JupyterLab and one Chromium for all tests here; each notebook is opened and run once."""
 
-import shutil
-
 import numpy as np
 import pytest
+from chromium import launched
 from lab import jupyterlab, new_page, open_notebook, run_all
 from latency import LATENCIES
-from playwright.sync_api import sync_playwright
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="session")
 def chromium():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.exit("there is no Chromium; install one (Debian: apt-get install chromium)", returncode=1)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page
 
 ROOT = Path(__file__).resolve().parents[2]
+PROMPT = ["--ServerApp.kernel_websocket_connection_class=helpers.server.PromptConnection"]  # as make lab does
 PATIENCE = 60  # seconds until what does not come is taken for missing: a slow machine is no fault
 
 
@@ -26,10 +27,17 @@ PATIENCE = 60  # seconds until what does not come is taken for missing: a slow m
 def jupyterlab(folder: Path) -> Iterator[str]:
     """Serve two copies of the notebooks from `folder`: `notebooks/`, to be run, and `unrun/`, as they are stored.
 
-    Settings are its own. Gives the address that the path of a notebook completes.
+    Gives the address that the path of a notebook completes.
     """
     for name, copy in (("notebooks", "notebooks"), ("notebooks", "unrun"), ("figures", "figures")):
         shutil.copytree(ROOT / name, folder / copy, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    with served(folder, folder, "--expose-app-in-browser", *PROMPT) as address:
+        yield f"{address}lab/tree"
+
+
+@contextmanager
+def served(course: Path, folder: Path, *options: str) -> Iterator[str]:
+    """`jupyter lab` in the folder `course`, which keeps its settings and notes in `folder`. Gives its address."""
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": "JupyterLab Light"}))
@@ -43,14 +51,13 @@ def jupyterlab(folder: Path) -> Iterator[str]:
         "INSIDE_LENET5_OUTPUT": str(folder / "output"),
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
     }
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", "--allow-root"]
-    command += [f"--port={free_port()}", "--IdentityProvider.token=", f"--notebook-dir={folder}"]
-    command += ["--ServerApp.kernel_websocket_connection_class=helpers.server.PromptConnection"]  # as make lab does
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command += [f"--port={free_port()}", "--IdentityProvider.token=", *options]
     with (folder / "lab.log").open("w") as log:
-        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(command, cwd=course, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
             wait_for(lambda: address_of(server, folder), f"JupyterLab does not start, see {folder}/lab.log")
-            yield f"{address_of(server, folder)}lab/tree"
+            yield address_of(server, folder)
         finally:
             server.terminate()
             server.wait(30)
