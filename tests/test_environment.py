@@ -31,7 +31,8 @@ def ranges(requirements) -> dict[str, SpecifierSet]:
 
 
 PIP = ranges(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"])
-EXTRAS = [text for texts in PROJECT["optional-dependencies"].values() for text in texts]
+# Two extras may ask for the same package, in the same words.
+EXTRAS = sorted({text for texts in PROJECT["optional-dependencies"].values() for text in texts})
 ALL = ranges(PROJECT["dependencies"] + EXTRAS)
 
 
@@ -88,8 +89,14 @@ AREAS = {
         ["test"],
     ),
     "tests in a browser": (["tests/browser/*.py"], ["test", "browser"]),
-    "assignment": (["assignment/*.py", "assignment/grading/*.py", "assignment/source/*/*"], ["assignment"]),
-    "tests of the assignment": (["tests/assignment/*.py", "tests/assignment/*/*.py"], ["test", "assignment"]),
+    "assignment": (
+        ["assignment/*.py", "assignment/grading/*.py", "assignment/grading/*/*.py", "assignment/source/*/*"],
+        ["assignment"],
+    ),
+    "tests of the assignment": (
+        ["tests/assignment/*.py", "tests/assignment/*/*.py"],
+        ["test", "assignment", "browser"],
+    ),
 }
 FOLDERS = [".", "assignment", "assignment/source/inside_lenet5", "tests", "tests/assignment", "tests/browser"]
 OURS = modules_in(*(ROOT / folder for folder in FOLDERS))

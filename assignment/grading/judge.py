@@ -12,7 +12,7 @@ from traitlets import Integer
 from grading import deconvnet_task, network_task, pictures_task
 from grading.kernel import StudentKernel, is_run
 from grading.marks import Marks, Student
-from grading.restore import JUDGED, RESTORED, as_released, grade_id
+from grading.restore import JUDGED, RECORD, RESTORED, as_released, grade_id
 
 PARTS = network_task.PARTS | deconvnet_task.PARTS | pictures_task.PARTS
 
@@ -51,7 +51,8 @@ class Judge(StudentKernel):
         self.log.info("The questions were drawn with the seed %s", seed)
         notes = [*nb.metadata.pop(RESTORED, []), *self.record]
         lines = [f"- {note}" for note in notes] or ["- nothing unusual happened."]
-        nb.cells.insert(0, new_markdown_cell("\n".join(["**Record of the grading**", "", *lines])))
+        text = "\n".join(["**Record of the grading**", "", *lines])
+        nb.cells.insert(0, new_markdown_cell(text, metadata={RECORD: notes}))
         nb.metadata[JUDGED] = True
         return nb, resources
 

@@ -11,6 +11,8 @@ TAKEN_IN = "taken in"
 RESTORED = "restored"
 # And under this one, the judge's mark.
 JUDGED = "judged"
+# Under this name the first cell carries the notes of the record, which the pages show as text.
+RECORD = "record"
 
 
 class RestoreCells(NbGraderPreprocessor):

@@ -8,10 +8,13 @@ import nbgrader.apps.autogradeapp
 from nbformat.notebooknode import NotebookNode
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.preprocessors import Execute, NbGraderPreprocessor
+from traitlets import TraitType
 from traitlets.config import Config, Configurable
 
 from grading.converter import TakingIn, in_a_sentence, submitted_timestamp
 from grading.judge import Judge
+from grading.pages.feedback import FeedbackPage
+from grading.pages.formgrader import SEAMS
 from grading.restore import JUDGED, TAKEN_IN, RestoreCells
 
 
@@ -91,6 +94,22 @@ def put_in_the_intake() -> None:
     apps.api.NbGraderAPI.get_submitted_timestamp = submitted_timestamp
 
 
+def put_in_the_pages(c: Config) -> None:
+    """The pages of this course in the place of nbgrader's: the feedback, and formgrader's where it is loaded.
+
+    Raises:
+        Refusal: this version of nbgrader makes its pages in another way.
+    """
+    if _trait(GenerateFeedback, "exporter_class") is None or any(not hasattr(owner, name) for owner, name, _ in SEAMS):
+        raise Refusal(
+            f"nbgrader {nbgrader.__version__} makes its pages in another way, so what students hand in could run in "
+            "them; install the version that pyproject.toml names"
+        )
+    c.GenerateFeedback.exporter_class = FeedbackPage
+    for owner, name, ours in SEAMS:
+        setattr(owner, name, ours)
+
+
 def with_judge(steps: Sequence[type]) -> list[type]:
     """The `steps` with the judge in the place of the one in which nbgrader executes notebooks."""
     if (count := list(steps).count(Execute)) != 1:
@@ -103,7 +122,7 @@ def with_judge(steps: Sequence[type]) -> list[type]:
 
 
 def _usual(converter: type[Configurable], name: str) -> list[type]:
-    trait = converter.class_traits().get(name)
+    trait = _trait(converter, name)
     steps = None if trait is None else trait.default()
     if steps is None:
         raise Refusal(
@@ -111,3 +130,7 @@ def _usual(converter: type[Configurable], name: str) -> list[type]:
             "install the version that pyproject.toml names"
         )
     return list(steps)
+
+
+def _trait(converter: type[Configurable], name: str) -> TraitType | None:
+    return converter.class_traits().get(name)

@@ -1,0 +1,138 @@
+"""The cells of a notebook, as the templates of both pages show them."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+from nbconvert.filters import ansi2html
+from nbformat.notebooknode import NotebookNode
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+
+from grading.pages.harmless import harmless, preformatted
+from grading.pages.words import words
+
+# Beyond so many characters, code has no colours.
+_LONGEST_CODE = 100_000
+_PYTHON, _HTML = get_lexer_by_name("ipython3"), HtmlFormatter()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Attributes:
+        kind: `"words"`, `"code"` or `"raw"`.
+        shown: its text, or its code.
+        outputs: what it puts out.
+        count: the number of its execution, or nothing.
+        name: nbgrader's name for it; empty for a student's own.
+        answered: whether students answer in it.
+        graded: whether it has points.
+        score, points: what it earned, and could. In the feedback alone: formgrader asks for them later.
+        comment: the lecturer's.
+    """
+
+    kind: str
+    shown: Markup
+    outputs: list[Markup]
+    count: str
+    name: str
+    answered: bool
+    graded: bool
+    score: float
+    points: float
+    comment: Markup | None
+
+
+def cells_of(nb: NotebookNode, folder: Path | None) -> list[Cell]:
+    """All cells of the notebook, which lies in `folder`, if it lies anywhere."""
+    return [_cell(cell, folder) for cell in nb.cells]
+
+
+def _cell(cell: NotebookNode, folder: Path | None) -> Cell:
+    kind = {"markdown": "words", "code": "code"}.get(cell.cell_type, "raw")
+    source = _text(cell.get("source", ""))
+    if kind == "words":
+        shown = words(source, cell.get("attachments"), folder)
+    elif kind == "code" and len(source) <= _LONGEST_CODE:
+        shown = harmless(highlight(source, _PYTHON, _HTML))
+    else:
+        shown = preformatted(source)
+    data = cell.metadata.get("nbgrader")
+    data = data if isinstance(data, Mapping) else {}
+    count = cell.get("execution_count")
+    return Cell(
+        kind=kind,
+        shown=shown,
+        outputs=[output_of(output) for output in cell.get("outputs", [])] if kind == "code" else [],
+        count=str(count) if isinstance(count, int) else "",
+        name=str(data.get("grade_id", "")),
+        answered=bool(data.get("solution") or data.get("task")),
+        graded=bool(data.get("grade") or data.get("task")),
+        score=float(data.get("score") or 0),
+        points=float(data.get("points") or 0),
+        comment=words(str(data["comment"])) if data.get("comment") else None,
+    )
+
+
+def output_of(output: NotebookNode) -> Markup:
+    """What an output shows: of all its forms the richest of which something is left, or which forms there are."""
+    if output.get("output_type") == "stream":
+        return _coloured(_text(output.get("text", "")))
+    if output.get("output_type") == "error":
+        lines = output.get("traceback")
+        lines = lines if isinstance(lines, list) and lines else [f"{output.get('ename')}: {output.get('evalue')}"]
+        return _coloured("\n".join(map(str, lines)))
+    data = output.get("data")
+    data = data if isinstance(data, Mapping) else {}
+    for form, show in _FORMS.items():
+        if form in data and _shows(shown := show(form, _text(data[form]), output.get("metadata"))):
+            return shown
+    forms = ", ".join(map(str, data)) or "no type at all"
+    return Markup('<p class="left-out">An output of {} is not shown here.</p>').format(forms)
+
+
+def _shows(markup: Markup) -> bool:
+    return bool(markup.striptags().strip()) or "<img src=" in markup
+
+
+def _coloured(text: str) -> Markup:
+    return harmless(f"<pre>{ansi2html(text)}</pre>")
+
+
+def _picture(form: str, data: str, metadata: object) -> Markup:
+    # As a picture, an SVG runs no script and loads nothing.
+    if form == "image/svg+xml":
+        data = base64.b64encode(data.encode()).decode()
+    about = metadata.get(form) if isinstance(metadata, Mapping) else None
+    about = about if isinstance(about, Mapping) else {}
+    picture = Markup('<img src="data:{};base64,{}" alt="{}"').format(form, data.strip(), about.get("alt", ""))
+    for side in ("width", "height"):
+        if isinstance(about.get(side), int):
+            picture += Markup(' {}="{}"').format(side, about[side])
+    return picture + Markup(">")
+
+
+# The richest first.
+_FORMS = {
+    "text/html": lambda form, data, metadata: harmless(data),
+    "text/markdown": lambda form, data, metadata: words(data),
+    "image/svg+xml": _picture,
+    "image/png": _picture,
+    "image/jpeg": _picture,
+    "image/gif": _picture,
+    "text/latex": lambda form, data, metadata: words(data),
+    "text/plain": lambda form, data, metadata: _coloured(data),
+}
+
+
+def _text(value: object) -> str:
+    """A notebook's text may be cut into lines; and where there should be some, a notebook may hold anything."""
+    if isinstance(value, list):
+        return "".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -1,0 +1,79 @@
+"""The page of feedback that a student gets: `nbgrader generate_feedback` writes it."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from nbconvert.exporters import Exporter
+from nbformat.notebooknode import NotebookNode
+from pygments.formatters import HtmlFormatter
+
+from grading.pages.cells import cells_of
+from grading.restore import RECORD
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def points(number: float) -> str:
+    """Points as people write them: at most two digits after the point."""
+    return f"{round(float(number), 2):g}"
+
+
+def environment(*others: BaseLoader) -> Environment:
+    """The templates here, and then the `others`. In all of them, what is not said to be markup is text."""
+    loader = ChoiceLoader([FileSystemLoader(TEMPLATES), *others])
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["points"] = points
+    return made
+
+
+def style(*names: str) -> Markup:
+    """The style sheets of these names, and the colours of code."""
+    sheets = [(TEMPLATES / name).read_text(encoding="utf-8") for name in names]
+    return Markup("\n".join([*sheets, HtmlFormatter().get_style_defs(".highlight")]))
+
+
+def policy(sheet: str) -> str:
+    """What the page may do: show pictures that it brings along, in this style. It may run and load nothing."""
+    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
+    return (
+        "default-src 'none'; img-src data:; "
+        f"style-src 'sha256-{digest}'; style-src-elem 'sha256-{digest}'; style-src-attr 'unsafe-inline'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def take_record(nb: NotebookNode) -> list[str] | None:
+    """The judge's notes, which stand in the first cell; that cell is taken out. None where the judge was not called."""
+    notes = nb.cells[0].metadata.get(RECORD) if nb.cells else None
+    if not isinstance(notes, list):
+        return None
+    del nb.cells[0]
+    return [str(note) for note in notes]
+
+
+class FeedbackPage(Exporter):
+    """Makes the page of a notebook with its scores and comments, as nbgrader's own steps have put them in."""
+
+    file_extension = ".html"
+    output_mimetype = "text/html"
+
+    def from_notebook_node(  # type: ignore[override]  # as nbconvert's own exporters to HTML
+        self, nb: NotebookNode, resources: dict | None = None, **settings: object
+    ) -> tuple[str, dict]:
+        nb, resources = super().from_notebook_node(nb, resources, **settings)  # takes nbgrader's steps
+        about = resources["nbgrader"]
+        sheet = style("cells.css", "feedback.css")
+        values = {
+            "notebook": about["notebook"],
+            "score": about["score"],
+            "most": about["max_score"],
+            "late": about["late_penalty"],
+            "notes": take_record(nb),
+            "cells": cells_of(nb, Path(resources["metadata"]["path"])),
+            "style": sheet,
+            "policy": policy(sheet),
+        }
+        return environment().get_template("feedback.html.j2").render(values), resources
