@@ -105,6 +105,8 @@ def assignment():
 def test_assignment():
     """grade a class of made students with nbgrader"""
     add("assignment")
+    # Its pages are looked at in Chromium.
+    add("browser")
     call("-m", "pytest", "tests/assignment")
 
 
