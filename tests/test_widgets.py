@@ -19,6 +19,7 @@ from helpers.explorers import explorer as explorer_module
 from helpers.explorers.digits import _throttle
 from helpers.explorers.drawing import Paper
 from helpers.plotting import SIGNED
+from helpers.training import predict
 
 LABELS = torch.tensor([7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6, 9, 0, 1, 5, 9, 7, 3, 4])  # of the 20 images
 
@@ -165,6 +166,25 @@ def test_a_broken_model_is_told_in_the_cell(model, images):
 )
 def test_the_still_picture_tells_how_the_controls_stand(make, words, model, images):
     assert words in make(model, images).still().get_suptitle()
+
+
+@pytest.mark.parametrize("layer", [1, 2])
+def test_the_still_picture_has_the_probabilities_and_no_empty_half(layer, model, images):
+    """They are where the first row would be empty, and say what the explorer says."""
+    figure = explore_feature_maps(model, images, LABELS).at(digit=int(LABELS[0]), layer=layer).still()
+    figure.draw_without_rendering()
+    *pictures, bars = [place for place in figure.axes if place.get_subplotspec() is not None]
+    large, small = pictures[:3], pictures[3:]
+    said = [text.get_text() for text in bars.texts if "%" in text.get_text()]
+    assert said == [f"{share:.0%}" for share in predict(model, images[:1])[0].exp().tolist()]
+    assert [round(bar.get_width(), 4) for bar in bars.patches] == [
+        round(share, 4) for share in predict(model, images[:1])[0].exp().tolist()
+    ]
+    grid = large[0].get_gridspec()
+    columns = [place.get_subplotspec().colspan for place in (*large, bars)]
+    assert [k for span in columns for k in span] == list(range(grid.ncols))
+    sides = [places[0].get_position().width for places in (large, small)]
+    assert sides[0] > 1.9 * sides[1] if layer == 2 else abs(sides[0] / sides[1] - 1) < 0.05
 
 
 def test_without_a_kernel_the_output_is_a_picture_with_words(model, images):

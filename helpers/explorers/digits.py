@@ -210,6 +210,7 @@ def explore_feature_maps(model: LeNet5, images: Tensor, labels: Tensor) -> Explo
             [Panel(images[i, 0])],
             1,
             f"with a probability of {probabilities[read]:.0%}",
+            probabilities,
         )
         feature_map.show(
             f"map {k} of layer {layer.value}",
@@ -277,7 +278,7 @@ def draw_a_digit(model: LeNet5, start: Tensor | None = None) -> Explorer:
 
         shares.value = _bars(probabilities)
         digit = "nothing yet" if probabilities is None else f"read as {int(probabilities.argmax())}"
-        read.show(digit, [Panel(image)], 1, "your drawing, brought to MNIST's size and place")
+        read.show(digit, [Panel(image)], 1, "your drawing, brought to MNIST's size and place", probabilities)
         large = pictures[layer][k]
         seen.show(
             f"what map {k} of layer {layer} saw", [Panel(large, kind="signed")], end, f"in pixels: {_range(large)}"

@@ -11,14 +11,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import ipywidgets as widgets
+import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 from traitlets import Unicode
 
 from helpers.explorers import frames
 from helpers.explorers.outputs import family, note_shown
-from helpers.plotting import Panel, as_image, panels
+from helpers.plotting import STYLE, WIDTH, Panel, as_image, panels
 
 SIDE = 196  # pixels on the screen of a large picture: 7 for each one of an image
 _THUMBNAIL = 56
@@ -48,20 +51,24 @@ class Picture(widgets.VBox):
     Attributes:
         panels: what is shown.
         end: of the scale of what is signed, or of activations.
+        probabilities: `(n,)`, of the classes, if it was read: a still picture has room for them.
         parts: the widgets that change.
     """
 
     def __init__(self) -> None:
         self.panels: list[Panel] = []
         self.end = 1.0
+        self.probabilities: Tensor | None = None
         self._image = DescribedImage(format="png", layout={"width": f"{SIDE}px", "height": f"{SIDE}px", "margin": "0"})
         self._caption = widgets.HTML(layout={"width": f"{SIDE}px", "min_height": "8em", "margin": "0"})
         self.parts = [self._image, self._caption]
         super().__init__(self.parts, layout={"width": f"{SIDE}px", "flex": "0 0 auto"})
 
-    def show(self, label: str, panels: Sequence[Panel], end: float, text: str = "") -> None:
+    def show(
+        self, label: str, panels: Sequence[Panel], end: float, text: str = "", probabilities: Tensor | None = None
+    ) -> None:
         """Show `panels`, all of one kind, on a scale that ends at `end`, with `label` and `text` below."""
-        self.end, kind = end, panels[0].kind
+        self.end, self.probabilities, kind = end, probabilities, panels[0].kind
         if len(panels) == 1:
             self.panels = [replace(panels[0], label=label)]
         else:
@@ -288,16 +295,24 @@ class Explorer(widgets.VBox):
 
     def still(self) -> Figure:
         """What the explorer shows now, and how its controls stand, as a figure."""
-        rows = [[panel for picture in self._pictures if isinstance(picture, Picture) for panel in picture.panels]]
+        large = [panel for picture in self._pictures if isinstance(picture, Picture) for panel in picture.panels]
+        rows = [large]
         for thumbnails in self._pictures:
             if isinstance(thumbnails, Thumbnails):
                 rows += [thumbnails.panels[i : i + 8] for i in range(0, len(thumbnails.panels), 8)]
         ends = [picture.end for picture in self._pictures if any(panel.kind == "signed" for panel in picture.panels)]
         columns = max(map(len, rows))
-        rows = [[replace(one, label=textwrap.fill(one.label, 100 // columns)) for one in row] for row in rows]
+        wide = 2 if 2 * len(large) < columns else 1  # where there is room, a large picture takes two places
+        width = 100 // columns
+        rows = [[replace(one, label=textwrap.fill(one.label, width)) for one in row] for row in rows]
+        rows[0] = [replace(one, label=textwrap.fill(one.label, wide * width)) for one in large]
         words = [_in_words(name, control) for name, control in self.controls.items()]
         lines = ["      ".join(words[i : i + 3]) for i in range(0, len(words), 3)]
-        return panels(rows, "\n".join([self._title, *lines]), limit=ends[0] if ends else None)
+        figure = panels(rows, "\n".join([self._title, *lines]), limit=ends[0] if ends else None)
+        if free := figure.axes[len(large) : columns]:
+            read = [picture.probabilities for picture in self._pictures if isinstance(picture, Picture)]
+            _fill(figure, figure.axes[: len(large)], free, wide, next((one for one in read if one is not None), None))
+        return figure
 
     def show(self, alt: str, name: str | None = None) -> None:
         """Display the explorer; where no kernel runs, its still picture, which is kept as `figures/name.png`.
@@ -334,6 +349,30 @@ class Explorer(widgets.VBox):
             for part in family(self):
                 widgets.Widget.open(part)
                 part.__dict__.pop("_repr_mimebundle_", None)  # which Widget.close has covered by None
+
+
+def _fill(figure: Figure, large: list[Axes], free: list[Axes], wide: int, probabilities: Tensor | None) -> None:
+    """Leave nothing of the first row empty: its pictures take `wide` places each, the probabilities what is left."""
+    grid = large[0].get_gridspec()
+    assert grid is not None  # as panels makes it
+    for k, place in enumerate(large):
+        place.set_subplotspec(grid[0, wide * k : wide * (k + 1)])
+    for place in free:
+        place.remove()
+    if wide > 1:
+        grid.set_height_ratios([wide, *[1] * (grid.nrows - 1)])
+        figure.set_figheight(figure.get_figheight() + (wide - 1) * WIDTH / (grid.ncols + 1))
+    if probabilities is None:
+        return
+    with plt.rc_context(STYLE):
+        bars = figure.add_subplot(grid[0, wide * len(large) :])
+        bars.set_axis_off()
+        bars.set(xlim=(-0.2, 1.4), ylim=(len(probabilities) - 0.4, -1.6))
+        bars.text(0, -1, "probability", va="center")
+        bars.barh(range(len(probabilities)), probabilities.numpy(), color="black", height=0.6)
+        for digit, share in enumerate(probabilities.tolist()):
+            bars.text(-0.05, digit, f"{digit}", va="center", ha="right")
+            bars.text(share + 0.03, digit, f"{share:.0%}", va="center")
 
 
 def _in_words(name: str, control: widgets.ValueWidget) -> str:
