@@ -28,7 +28,9 @@ from matplotlib.backend_bases import RendererBase
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.transforms import Bbox
 from torch import Tensor
 
 from helpers.checks import kind_of
@@ -36,6 +38,8 @@ from helpers.files import output_folder, write_atomically
 from helpers.pictures import png
 
 FIGURES = Path(__file__).resolve().parents[1] / "figures"
+# In figures/ stand the pictures of these weights, and of what hangs on none.
+_SHOWN_WEIGHTS = "lenet5"
 
 WIDTH = 9.0  # inches: about the width of a notebook
 DPI = 150
@@ -280,6 +284,34 @@ def _in_colour(pixels: Tensor, norm: Normalize) -> np.ndarray:
     return np.concatenate([np.where(opaque, bytes, 0), 255 * opaque], axis=2).astype(np.uint8)
 
 
+def frame(figure: Figure, *blocks: tuple[int, int]) -> Figure:
+    """`figure`, made by `panels`, with a line around each block of its panels.
+
+    Args:
+        blocks: of each, the numbers of its first and its last place; places are counted row by row, free ones as well.
+
+    Raises:
+        ValueError: there is no such place.
+    """
+    places = [place for place in figure.axes if place.get_subplotspec() is not None]
+    margin = 0.006
+    with plt.rc_context(STYLE):
+        layout = figure.get_layout_engine()
+        assert isinstance(layout, ConstrainedLayoutEngine)  # as panels makes it
+        layout.set(rect=(margin, margin, 1 - 2 * margin, 1 - 2 * margin))  # room for lines at the border
+        figure.draw_without_rendering()  # only then it is known where they stand
+        renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+        for first, last in blocks:
+            if not 0 <= first <= last < len(places):
+                raise ValueError(f"a block from place {first} to {last}; the places are 0 to {len(places) - 1}")
+            head, foot = places[first].get_tightbbox(renderer), places[last].get_window_extent(renderer)
+            box = Bbox.union([foot] if head is None else [head, foot]).padded(0.035 * figure.dpi)
+            box = figure.transFigure.inverted().transform_bbox(box)
+            line = Rectangle(box.p0, box.width, box.height, fill=False, edgecolor="black", linewidth=0.8)
+            figure.add_artist(line)
+    return figure
+
+
 def map_grid(image: Tensor, maps: Tensor, title: str, columns: int = 6) -> Figure:
     """An image `(H, W)` beside the reconstructions `(K, H, W)` of its K feature maps, on one shared scale.
 
@@ -469,8 +501,34 @@ def confusion_matrix(counts: Tensor, title: str) -> Figure:
     return figure
 
 
+_weights = _SHOWN_WEIGHTS
+
+
+def pictures_of(weights: str) -> None:
+    """Say of which weights the pictures are that are kept from now on.
+
+    Those of `"lenet5"` go to `figures/`, those of all others to `build/figures_of_` and their name: what you draw of a
+    network of your own never takes the place of a picture that the text is about.
+
+    Raises:
+        ValueError: it is no name of weights.
+    """
+    global _weights
+    if not isinstance(weights, str) or not weights or Path(weights).name != weights:
+        raise ValueError(f"weights is {weights!r}; it must be a name such as 'my_lenet5', without a folder")
+    _weights = weights
+
+
+def _folder() -> Path:
+    """Where pictures are kept."""
+    elsewhere = FIGURES.parent / "build" / f"figures_of_{_weights}"
+    return output_folder(FIGURES if _weights == _SHOWN_WEIGHTS else elsewhere)
+
+
 def show(figure: Figure, alt: str, name: str | None = None) -> None:
-    """Display `figure` with the alternative text `alt`, close it, and keep it as `figures/name.png`.
+    """Display `figure` with the alternative text `alt`, close it, and keep it as `name.png` in `figures/`.
+
+    In another folder, if `pictures_of` has named other weights.
 
     Raises:
         TypeError: `figure` is no figure.
@@ -500,7 +558,7 @@ def as_image(figure: Figure, alt: str, name: str | None = None) -> Image:
     finally:
         plt.close(figure)
     if name is not None:
-        folder = output_folder(FIGURES)
+        folder = _folder()
         folder.mkdir(parents=True, exist_ok=True)  # it does not come with the assignment
         path = folder / f"{name.removesuffix('.png')}.png"
         if not (path.exists() and _look_alike(path.read_bytes(), picture)):

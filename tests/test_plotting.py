@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.collections import QuadMesh
+from matplotlib.patches import Rectangle
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -28,11 +29,13 @@ from helpers.plotting import (
     architecture,
     as_image,
     confusion_matrix,
+    frame,
     learning_curves,
     map_grid,
     mosaic,
     number_tables,
     panels,
+    pictures_of,
     show,
     signed_limit,
 )
@@ -251,6 +254,29 @@ def test_the_gaps_of_a_mosaic_are_paper_and_leave_the_scale_alone():
         middle = inside[len(inside) // 2], inside[:, len(inside[0]) // 2]
         assert all((line == 255).all() for line in middle)
         assert not (inside[len(inside) // 4, len(inside[0]) // 4] == 255).all()
+
+
+def test_a_frame_stands_around_its_block_and_no_other(test_set):
+    image = test_set[0][0, 0]
+    figure = panels([[Panel(image, "one")] * 3 for _ in range(4)], "Twelve", limit=1.0)
+    lines = [artist for artist in frame(figure, (0, 4), (6, 11)).get_children() if isinstance(artist, Rectangle)]
+    upper, lower = (line for line in lines if line is not figure.patch)
+    figure.draw_without_rendering()
+    boxes = [place.get_position() for place in figure.axes[:12]]
+    for line, inside in ((upper, {0, 1, 3, 4}), (lower, set(range(6, 12)))):
+        around = line.get_bbox()
+        for k, box in enumerate(boxes):
+            corners = [around.contains(x, y) for x in (box.x0, box.x1) for y in (box.y0, box.y1)]
+            assert all(corners) if k in inside else not any(corners), k
+    assert upper.get_bbox().y0 > lower.get_bbox().y1
+    assert all(0 < side < 1 for line in (upper, lower) for side in line.get_bbox().extents)
+
+
+def test_a_frame_needs_a_block_of_the_figure(test_set):
+    figure = panels([[Panel(test_set[0][0, 0])] * 3], "Three")
+    for block in ((0, 3), (2, 1), (-1, 0)):
+        with pytest.raises(ValueError, match="the places are 0 to 2"):
+            frame(figure, block)
 
 
 # --- colours --------------------------------------------------------------------------------------------------------
@@ -581,6 +607,37 @@ def test_a_file_is_smaller_than_pillow_makes_it(test_set):
 def test_show_without_a_name_writes_nothing(figures, displayed):
     show(small_figure(), "a ramp")
     assert len(displayed) == 1 and os.listdir(figures) == []
+
+
+def test_pictures_of_other_weights_leave_those_of_the_text_alone(tmp_path, displayed, monkeypatch):
+    """A run on a network of one's own wrote over figures/."""
+    monkeypatch.delenv("INSIDE_LENET5_OUTPUT", raising=False)
+    monkeypatch.setattr(plotting, "FIGURES", tmp_path / "figures")
+    monkeypatch.setattr(plotting, "_weights", "lenet5")
+    drawn = {}
+    for weights, folder in (("lenet5", "figures"), ("my_lenet5", "build/figures_of_my_lenet5"), ("lenet5", "figures")):
+        pictures_of(weights)
+        show(plt.figure(facecolor="white" if weights == "lenet5" else "black"), "a picture", "01_maps")
+        drawn[weights] = tmp_path / folder / "01_maps.png"
+    assert sorted(path for path in tmp_path.rglob("*.png")) == sorted(drawn.values())
+    assert drawn["lenet5"].read_bytes() == displayed[0][0] == displayed[2][0] != displayed[1][0]
+
+
+def test_where_the_environment_says_pictures_of_other_weights_are_apart_as_well(tmp_path, displayed, monkeypatch):
+    """From there, those in figures/ take the place of this project's."""
+    monkeypatch.setenv("INSIDE_LENET5_OUTPUT", str(tmp_path))
+    monkeypatch.setattr(plotting, "_weights", "lenet5")
+    pictures_of("my_lenet5")
+    show(plt.figure(), "a picture", "01_maps")
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png")] == [
+        "figures_of_my_lenet5/01_maps.png"
+    ]
+
+
+@pytest.mark.parametrize("weights", ["", "../elsewhere", "a/b", None, 5])
+def test_pictures_are_of_weights_that_have_a_name(weights):
+    with pytest.raises(ValueError, match="must be a name such as 'my_lenet5'"):
+        pictures_of(weights)
 
 
 def test_show_makes_the_folder_if_there_is_none(tmp_path, displayed, monkeypatch):
