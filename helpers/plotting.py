@@ -495,7 +495,7 @@ def confusion_matrix(counts: Tensor, title: str) -> Figure:
             for column in range(len(counts)):
                 colour = "0.45" if row == column else "black"
                 count = str(int(counts[row, column]))
-                axes.text(column, row, count, ha="center", va="center", color=colour, size=8)
+                axes.text(column, row, count, ha="center", va="center", color=colour)
         axes.set(xlabel="predicted digit", ylabel="true digit", xticks=range(len(counts)), yticks=range(len(counts)))
         axes.spines[:].set_visible(False)
     return figure
