@@ -1,0 +1,119 @@
+"""The way through a notebook: the answer first, what folds, the time that it takes, and a network of one's own.
+
+For the notebooks in GUIDED. What JupyterLab folds is open elsewhere: GitHub, nbviewer and nbconvert show all of it.
+"""
+
+import ast
+import dis
+import re
+from types import CodeType
+
+import nbformat
+import pytest
+from minutes import minutes
+from stored import NOTEBOOKS, code_cells
+
+GUIDED = [path for path in NOTEBOOKS if path.parent.name == "notebooks"]
+HEADING = re.compile(r"^#{1,6} ", re.MULTILINE)
+FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+guided = pytest.mark.parametrize("path", GUIDED, ids=lambda path: path.stem)
+
+
+@guided
+def test_the_answer_stands_at_the_top_in_three_sentences_below_its_picture(path):
+    title, picture, answer, *_ = nbformat.read(path, as_version=4).cells[0].source.split("\n\n")
+    assert title.startswith("# ") and re.fullmatch(r"!\[[^\]]+\]\(\.\./figures/\w+\.png\)", picture)
+    assert answer.startswith("**In short.** ")
+    assert len(re.findall(r"[.!?](?=\s|$)", answer.removeprefix("**In short.** "))) == 3, answer
+
+
+@guided
+def test_the_top_says_how_long_it_takes_to_read(path):
+    """To within four minutes, as it says multiples of five."""
+    notebook = nbformat.read(path, as_version=4)
+    said = re.search(
+        r"\*\*Time\*\* about (\d+) minutes\b.*?\band (\d+) more for what is folded;", notebook.cells[0].source
+    )
+    for minutes_said, minutes_it_takes in zip(said.groups(), minutes(notebook), strict=True):
+        assert int(minutes_said) % 5 == 0 and abs(int(minutes_said) - minutes_it_takes) < 4, minutes_it_takes
+
+
+def test_the_time_is_counted_from_words_lines_pictures_and_explorers():
+    def code(lines, pictures, **metadata):
+        shown = nbformat.v4.new_output("display_data", {"image/png": ""})
+        return nbformat.v4.new_code_cell("\n\n".join(lines), outputs=[shown] * pictures, metadata=metadata)
+
+    text = "# Title\n\n![no word](a.png)\n\n" + "[word](no/word.md) " * 397 + "– two words"
+    cells = [
+        nbformat.v4.new_markdown_cell(text),
+        code(["x"] * 20, pictures=2),
+        code(["x"] * 30, pictures=1, jupyter={"source_hidden": True}),
+        code(["explore_steps(model)"], pictures=1),
+        nbformat.v4.new_markdown_cell("## For the sceptic", metadata={"jp-MarkdownHeadingCollapsed": True}),
+        code(["x"] * 40, pictures=2),
+        nbformat.v4.new_markdown_cell("### A part of it"),
+        nbformat.v4.new_markdown_cell("## What we saw\n\n## Exercises\n\n" + "word " * 1000),
+    ]
+    still_open = 400 / 200 + 20 / 10 + 3 * 0.5 + 1 / 10 + 3 + 3 / 200
+    folded = 30 / 10 + 3 / 200 + 40 / 10 + 2 * 0.5 + 4 / 200
+    assert minutes(nbformat.v4.new_notebook(cells=cells)) == pytest.approx((still_open, folded))
+
+
+def only_asserts(statement):
+    """Whether a statement asserts and does nothing else, under whatever condition."""
+    if isinstance(statement, ast.If | ast.For):
+        return all(map(only_asserts, statement.body + statement.orelse))
+    return isinstance(statement, ast.Assert)
+
+
+def mentions(source):
+    """The names of a cell as it comes upon them, and whether it makes each: `("x", True)` for `x = 1`."""
+    stack = [compile(source, "cell", "exec")]
+    while stack:
+        code = stack.pop(0)
+        for step in dis.get_instructions(code):
+            if step.opname.startswith(("LOAD_NAME", "LOAD_GLOBAL", "STORE_NAME", "STORE_GLOBAL")):
+                yield step.argval, step.opname.startswith("STORE")
+        stack += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+
+
+@guided
+def test_code_that_only_asserts_or_draws_is_folded_and_no_other(path):
+    """A hidden cell defines nothing that is used below it: who opens none misses no step."""
+    first, *cells = code_cells(nbformat.read(path, as_version=4))
+    assert is_hidden(first)
+    for k, cell in enumerate(cells):
+        body = ast.parse(cell.source).body
+        if all(map(only_asserts, body)):
+            assert is_hidden(cell), cell.source
+        elif is_hidden(cell):
+            assert any("image/png" in output.get("data", {}) for output in cell.outputs), cell.source
+            assert not any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(cell.source))), cell.source
+            below = [found for other in cells[k + 1 :] for found in mentions(other.source)]
+            for name in {name for name, made in mentions(cell.source) if made}:
+                assert next((made for other, made in below if other == name), True), f"{name} of\n{cell.source}"
+
+
+def is_hidden(cell):
+    return cell.metadata.get("jupyter", {}).get("source_hidden", False)
+
+
+@guided
+def test_what_only_a_sceptic_needs_is_said_to_be_so_and_folds(path):
+    """JupyterLab folds all below a heading that begins a cell, up to the next such heading."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    folded = [cell for cell in cells if cell.metadata.get("jp-MarkdownHeadingCollapsed")]
+    assert folded == [cell for cell in cells if "For the sceptic" in cell.source.partition("\n")[0]] != []
+    for cell in folded:
+        assert re.fullmatch(r"## For the sceptic: .+\n\nNothing later needs this section\.( .+)?", cell.source)
+        following = cells[cells.index(cell) + 1 :]
+        headings = [other for other in following if HEADING.search(FENCED.sub("", other.source))]
+        assert headings[0].source.startswith("## "), headings[0].source
+
+
+@guided
+def test_the_line_for_a_network_of_ones_own_stands_at_the_top_and_keeps_its_pictures_apart(path):
+    cells = [cell.source for cell in code_cells(nbformat.read(path, as_version=4))]
+    (at,) = (k for k, source in enumerate(cells) if re.search(r'^weights = "lenet5"', source, re.MULTILINE))
+    assert at == 1 and re.search(r'^weights = "lenet5".*\npictures_of\(weights\)$', cells[at], re.MULTILINE)
+    assert "my_lenet5" in cells[at]
