@@ -117,3 +117,13 @@ def test_the_line_for_a_network_of_ones_own_stands_at_the_top_and_keeps_its_pict
     (at,) = (k for k, source in enumerate(cells) if re.search(r'^weights = "lenet5"', source, re.MULTILINE))
     assert at == 1 and re.search(r'^weights = "lenet5".*\npictures_of\(weights\)$', cells[at], re.MULTILINE)
     assert "my_lenet5" in cells[at]
+
+
+@guided
+def test_each_exercise_has_a_link_to_its_solution(path):
+    """That the links lead somewhere is tested with all others."""
+    text = "\n\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
+    exercises = text.partition("## Exercises\n")[2]
+    asked = re.findall(r"^(\d+)\. ", exercises, re.MULTILINE)
+    assert asked
+    assert re.findall(r"\[(\d+)\]\(solutions/(\S+)#Exercise-(\d+)\)", exercises) == [(k, path.name, k) for k in asked]
