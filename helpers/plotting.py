@@ -519,8 +519,8 @@ def pictures_of(weights: str) -> None:
     _weights = weights
 
 
-def _folder() -> Path:
-    """Where pictures are kept."""
+def figure_folder() -> Path:
+    """Where pictures are kept: see `pictures_of`."""
     elsewhere = FIGURES.parent / "build" / f"figures_of_{_weights}"
     return output_folder(FIGURES if _weights == _SHOWN_WEIGHTS else elsewhere)
 
@@ -558,7 +558,7 @@ def as_image(figure: Figure, alt: str, name: str | None = None) -> Image:
     finally:
         plt.close(figure)
     if name is not None:
-        folder = _folder()
+        folder = figure_folder()
         folder.mkdir(parents=True, exist_ok=True)  # it does not come with the assignment
         path = folder / f"{name.removesuffix('.png')}.png"
         if not (path.exists() and _look_alike(path.read_bytes(), picture)):

@@ -420,6 +420,14 @@ def test_another_network_takes_the_place_of_the_first_by_one_line(notebook):
     assert all(isinstance(name, ast.Name) for load in loads for name in load.args or [None])
 
 
+def test_pictures_of_other_weights_are_kept_apart(notebook, path):
+    lines = [line for cell in code_cells(notebook) for line in cell.source.splitlines()]
+    at = [k for k, line in enumerate(lines) if line.startswith('weights = "lenet5"')]
+    kept = path.parent.name != "solutions" and at
+    assert [k for k, line in enumerate(lines) if line == "pictures_of(weights)"] == [k + 1 for k in at if kept]
+    assert "FIGURES" not in "".join(lines)
+
+
 def test_how_far_an_assert_reaches_is_said_by_its_condition(notebook):
     trees = [ast.parse(cell.source) for cell in code_cells(notebook)]
     lines = [ast.unparse(statement) for tree in trees for statement in tree.body]
