@@ -42,9 +42,6 @@ HTML_TARGET = re.compile(r"\b(?:src|href)\s*=\s*[\"'](?P<target>[^\"']+)", re.IG
 HTML_ALT = re.compile(r"\balt\s*=\s*([\"'])(?P<alt>.*?)\1", re.IGNORECASE | re.DOTALL)
 HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
-DETAILS = re.compile(r"<details>.*?</details>", re.DOTALL)
-# the name by which JupyterLab notes that a section is folded, with its heading's cell
-COLLAPSED = "jp-MarkdownHeadingCollapsed"
 # what stands in code or in a formula is no link
 NO_MARKDOWN = re.compile(r"^ *```.*?^ *```|``.*?``|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$", re.MULTILINE | re.DOTALL)
 
@@ -326,64 +323,6 @@ def test_those_that_go_further_ask_in_their_title_and_answer_in_their_last_secti
     assert heading == "The answer, in three sentences"
     assert len(re.findall(r"[.!?](?=\s|$)", answer)) == 3, answer
     assert all(line.startswith("**Next:** ") for line in rest), rest
-
-
-def only_checks(source):
-    """Whether a cell holds nothing but asserts, and the conditions under which they are made."""
-
-    def checks(statement):
-        if isinstance(statement, ast.If | ast.For):
-            return all(map(checks, statement.body + statement.orelse))
-        return isinstance(statement, ast.Assert)
-
-    return all(map(checks, ast.parse(source).body))
-
-
-def folded(cell):
-    """Whether JupyterLab shows the first line of this cell alone, or of its section the heading."""
-    return bool(cell.metadata.get("jupyter", {}).get("source_hidden") or cell.metadata.get(COLLAPSED))
-
-
-@pytest.mark.parametrize("path", FURTHER, ids=lambda path: path.stem)
-def test_those_that_go_further_fold_what_is_for_the_sceptic_and_nothing_else(path):
-    """JupyterLab forgets it where somebody has unfolded a section, and saved."""
-    cells = markdown_cells(nbformat.read(path, as_version=4))
-    said = [cell.source for cell in cells if re.match(r"#+ For (the sceptic: |those who want more: )", cell.source)]
-    assert said == [cell.source for cell in cells if folded(cell)] != []
-
-
-@pytest.mark.parametrize("path", FURTHER, ids=lambda path: path.stem)
-def test_those_that_go_further_fold_the_cells_that_only_check(path):
-    cells = code_cells(nbformat.read(path, as_version=4))
-    assert [cell.source for cell in cells if only_checks(cell.source) and not folded(cell)] == []
-
-
-def reckoned_minutes(notebook):
-    """How long the open part of a notebook takes, and what is folded: 200 words or ten lines a minute, two pictures."""
-    minutes, level = [0.0, 0.0], 7  # of the heading below which all is folded
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            lines = [line for line in cell.source.splitlines() if line.strip()]
-            minutes[level < 7 or folded(cell)] += len(lines) / 10
-            minutes[level < 7] += len(pictures_of(cell.outputs)) / 2
-            continue
-        levels = [heading.count("#") for heading in re.findall(r"^#+(?= )", FENCED.sub("", cell.source), re.MULTILINE)]
-        if levels and min(levels) <= level:
-            level = min(levels) if folded(cell) else 7
-        in_short = DETAILS.sub("", cell.source)
-        minutes[level < 7] += len(in_short.split()) / 200
-        minutes[1] += (len(cell.source.split()) - len(in_short.split())) / 200
-    return minutes
-
-
-@pytest.mark.parametrize("path", FURTHER, ids=lambda path: path.stem)
-def test_those_that_go_further_say_how_long_they_take(path):
-    notebook = nbformat.read(path, as_version=4)
-    time = r"^\*\*Time\*\* about (\d+) minutes, and (\d+) more for what is folded; "
-    stated = re.search(time, notebook.cells[0].source, re.MULTILINE)
-    assert stated, notebook.cells[0].source
-    for said, reckoned in zip(map(int, stated.groups()), reckoned_minutes(notebook), strict=True):
-        assert abs(said - reckoned) <= 3, f"{said} minutes are stated, {reckoned:.0f} are reckoned"
 
 
 def test_no_code_cell_is_longer_than_a_screen(notebook):

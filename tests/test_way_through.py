@@ -13,21 +13,23 @@ import pytest
 from minutes import minutes
 from stored import NOTEBOOKS, code_cells
 
-GUIDED = [path for path in NOTEBOOKS if path.parent.name == "notebooks"]
+SERIES = [path for path in NOTEBOOKS if path.parent.name != "solutions"]
 HEADING = re.compile(r"^#{1,6} ", re.MULTILINE)
 FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
-guided = pytest.mark.parametrize("path", GUIDED, ids=lambda path: path.stem)
+series = pytest.mark.parametrize("path", SERIES, ids=lambda path: path.stem)
+numbered = pytest.mark.parametrize("path", [path for path in SERIES if path.stem[0] == "0"], ids=lambda path: path.stem)
+further = pytest.mark.parametrize("path", [path for path in SERIES if path.stem[0] != "0"], ids=lambda path: path.stem)
 
 
-@guided
+@series
 def test_the_answer_stands_at_the_top_in_three_sentences_below_its_picture(path):
     title, picture, answer, *_ = nbformat.read(path, as_version=4).cells[0].source.split("\n\n")
-    assert title.startswith("# ") and re.fullmatch(r"!\[[^\]]+\]\(\.\./figures/\w+\.png\)", picture)
+    assert title.startswith("# ") and re.fullmatch(r"!\[[^\]]+\]\((?:\.\./)+figures/\w+\.png\)", picture)
     assert answer.startswith("**In short.** ")
     assert len(re.findall(r"[.!?](?=\s|$)", answer.removeprefix("**In short.** "))) == 3, answer
 
 
-@guided
+@series
 def test_the_top_says_how_long_it_takes_to_read(path):
     """To within four minutes, as it says multiples of five."""
     notebook = nbformat.read(path, as_version=4)
@@ -77,7 +79,7 @@ def mentions(source):
         stack += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
 
 
-@guided
+@numbered
 def test_code_that_only_asserts_or_draws_is_folded_and_no_other(path):
     """A hidden cell defines nothing that is used below it: who opens none misses no step."""
     first, *cells = code_cells(nbformat.read(path, as_version=4))
@@ -98,7 +100,7 @@ def is_hidden(cell):
     return cell.metadata.get("jupyter", {}).get("source_hidden", False)
 
 
-@guided
+@numbered
 def test_what_only_a_sceptic_needs_is_said_to_be_so_and_folds(path):
     """JupyterLab folds all below a heading that begins a cell, up to the next such heading."""
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
@@ -111,7 +113,7 @@ def test_what_only_a_sceptic_needs_is_said_to_be_so_and_folds(path):
         assert headings[0].source.startswith("## "), headings[0].source
 
 
-@guided
+@numbered
 def test_the_line_for_a_network_of_ones_own_stands_at_the_top_and_keeps_its_pictures_apart(path):
     cells = [cell.source for cell in code_cells(nbformat.read(path, as_version=4))]
     (at,) = (k for k, source in enumerate(cells) if re.search(r'^weights = "lenet5"', source, re.MULTILINE))
@@ -119,11 +121,36 @@ def test_the_line_for_a_network_of_ones_own_stands_at_the_top_and_keeps_its_pict
     assert "my_lenet5" in cells[at]
 
 
-@guided
+@series
 def test_each_exercise_has_a_link_to_its_solution(path):
     """That the links lead somewhere is tested with all others."""
     text = "\n\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
     exercises = text.partition("## Exercises\n")[2]
     asked = re.findall(r"^(\d+)\. ", exercises, re.MULTILINE)
     assert asked
-    assert re.findall(r"\[(\d+)\]\(solutions/(\S+)#Exercise-(\d+)\)", exercises) == [(k, path.name, k) for k in asked]
+    assert re.findall(r"\[(\d+)\]\((?:\.\./)?solutions/(\S+)#Exercise-(\d+)\)", exercises) == [
+        (k, path.name, k) for k in asked
+    ]
+
+
+@further
+def test_those_that_go_further_fold_what_is_for_the_sceptic_and_nothing_else(path):
+    """JupyterLab forgets it where somebody has unfolded a section, and saved."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    said = [cell.source for cell in cells if re.match(r"#+ For (the sceptic: |those who want more: )", cell.source)]
+    assert said == [cell.source for cell in cells if cell.metadata.get("jp-MarkdownHeadingCollapsed")] != []
+
+
+@further
+def test_those_that_go_further_fold_the_cells_that_only_check(path):
+    cells = code_cells(nbformat.read(path, as_version=4))
+    bare = [cell for cell in cells if all(map(only_asserts, ast.parse(cell.source).body))]
+    assert [cell.source for cell in bare if not cell.metadata.get("jupyter", {}).get("source_hidden")] == []
+
+
+def test_the_readme_says_the_same_times():
+    readme = (SERIES[0].parents[1] / "README.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"\(notebooks/(\S+)\) \| (\d+) min \|", readme))
+    tops = {path: nbformat.read(path, as_version=4).cells[0].source for path in SERIES}
+    said = {path: re.search(r"about (\d+) minutes", top)[1] for path, top in tops.items()}
+    assert told == {path.relative_to(SERIES[0].parent).as_posix(): minutes for path, minutes in said.items()}
