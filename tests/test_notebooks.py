@@ -384,3 +384,28 @@ def mentions(node, name):
 
 def parts(test):
     return test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
+
+
+# The README leads on; what takes longer to say stands in docs/.
+WORDS = {
+    "": 200,
+    "Two commands": 100,
+    "The notebooks": 240,
+    "Going further": 230,
+    "Play with it": 130,
+    "In a course": 210,
+    "Without a GPU, on Windows, with conda": 110,
+    "How it is verified": 230,
+    "How fast it is": 90,
+    "Where things are": 140,
+    "Licence and citation": 180,
+}
+
+
+def test_the_readme_keeps_to_its_budget_of_words():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.encode()) < 12_000
+    top, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
+    words = {"": len(top.split())} | {part.partition("\n")[0]: len(part.split()) for part in sections}
+    assert words.keys() == WORDS.keys()
+    assert {name: count for name, count in words.items() if count > WORDS[name]} == {}
