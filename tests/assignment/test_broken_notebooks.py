@@ -6,6 +6,7 @@ How many are tried stands in BROKEN_NOTEBOOKS: so many through the intake, and s
 import json
 import os
 import re
+from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -47,7 +48,10 @@ def places(node: object) -> list[tuple[dict | list, object]]:
 
 @st.composite
 def damaged(draw) -> bytes:
-    """A notebook of the assignment, with some parts damaged."""
+    """A notebook of the assignment, with some parts damaged.
+
+    What is put in is a copy: a part that is put in twice would hold itself, once it is damaged again.
+    """
     notebook = json.loads(json.dumps(TEMPLATE))
     for _ in range(draw(st.integers(1, 8))):
         # Near the top there are few places, and they matter more.
@@ -55,15 +59,14 @@ def damaged(draw) -> bytes:
         where, key = draw(st.sampled_from(places(cell) or [(notebook, "cells")]))
         match draw(st.sampled_from(["replace", "replace", "delete", "double", "add"])):
             case "replace":
-                where[key] = draw(VALUES)
+                where[key] = deepcopy(draw(VALUES))
             case "delete":
                 where.pop(key, None) if isinstance(where, dict) else where.pop(key)
             case "double" if isinstance(where, list):
-                where.insert(key, where[key])
+                where.insert(key, deepcopy(where[key]))
             case "add" if isinstance(where, dict):
-                where[draw(st.sampled_from(["cells", "worksheets", "attachments", "nbgrader", "id"]) | TEXTS)] = draw(
-                    VALUES
-                )
+                names = st.sampled_from(["cells", "worksheets", "attachments", "nbgrader", "id"]) | TEXTS
+                where[draw(names)] = deepcopy(draw(VALUES))
         if not isinstance(notebook.get("cells"), list):
             break
     return json.dumps(notebook).encode("utf-8", "surrogatepass")
