@@ -61,6 +61,10 @@ def test_exercises_are_found_in_the_text():
     assert exercises(source) == {1: "One [more]?", 2: "Two."}
 
 
+def test_each_notebook_has_its_solutions():
+    assert sorted(path.name for path in SOLUTIONS) == sorted(path.name for path in NOTEBOOKS if path not in SOLUTIONS)
+
+
 def test_each_exercise_of_the_notebook_has_its_solution(path, solutions):
     """With the same number, and the same question."""
     (notebook,) = (other for other in NOTEBOOKS if other.name == path.name and other not in SOLUTIONS)
