@@ -37,6 +37,13 @@ class Places:
 _HOME = "/tmp"
 INSIDE = Places("/judge", "/handed_in", f"{_HOME}/notebook", "/answers")
 _SHARED = "/dev/shm"
+# Those that bubblewrap takes from this machine, as they are. To root they would be its own, and it could close them to
+# all others; so for root they become such that they can be used, and not changed.
+_DEVICES = "null zero full random urandom tty"
+_KEEPING = f"""for name in {_DEVICES}
+do mount --bind /dev/$name /dev/$name && mount -o remount,bind,ro /dev/$name || exit
+done
+exec "$@" """
 # All that code writes lies in memory, in file systems that have a size; on a disk, one without names would grow unseen.
 # Each answer is deleted when it has been read.
 _ANSWERS_MB = 32
@@ -142,7 +149,8 @@ def why_not(withheld: tuple[str, ...] = ()) -> str:
 def words(limits: Limits, withheld: Sequence[str] = (), more: Sequence[str] = ()) -> list[str]:
     """The words of bubblewrap, with `more` of them; a command follows."""
     bwrap = shutil.which("bwrap") or "bwrap"
-    line = [bwrap, "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
+    line = ["unshare", "--mount", "sh", "-c", _KEEPING, "sh"] if os.stat("/dev/null").st_uid == os.geteuid() else []
+    line += [bwrap, "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
     line += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv"]
     path = os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"])
     variables = {
@@ -160,8 +168,8 @@ def words(limits: Limits, withheld: Sequence[str] = (), more: Sequence[str] = ()
     line += ["--size", str(1_000_000 * limits.files_mb), "--tmpfs", _HOME, *show(withheld)]
     line += ["--proc", "/proc", "--dev", "/dev", "--size", str(int(1e9 * limits.memory_gb)), "--tmpfs", _SHARED]
     line += ["--size", str(1_000_000 * _ANSWERS_MB), "--tmpfs", INSIDE.answers, *more]
-    # Now that all is there that is to be mounted.
-    return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
+    # Now that all is there that is to be mounted. Root could change the settings of this machine in /proc/sys.
+    return [*line, "--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
 
 
 def _wait_for(init: int) -> None:

@@ -179,6 +179,31 @@ print(subprocess.run([*sandbox.words(Limits(1, 1, 1, 1, 1, 1)), "ls", {str(place
     assert done.stdout.splitlines()[0] == "theirs" and "theirs" not in "".join(done.stdout.splitlines()[1:])
 
 
+# Each is given what it has already.
+CHANGING = """
+import os, pathlib, stat
+setting = pathlib.Path("/proc/sys/kernel/core_pattern")
+for name, change in {
+    "a setting": lambda: setting.write_text(setting.read_text()),
+    **{name: lambda name=name: os.chmod(f"/dev/{name}", stat.S_IMODE(os.stat(f"/dev/{name}").st_mode))
+       for name in ("null", "zero", "full", "random", "urandom", "tty")},
+}.items():
+    try:
+        change()
+        print("changes", name)
+    except OSError:
+        pass
+open("/dev/null", "w").write("works")
+"""
+
+
+def test_nothing_of_this_machine_can_be_changed(in_the_sandbox):
+    """If root grades, the code would be root for whatever asks for no more than that."""
+    line = [*sandboxing.words(LIMITS_OF_ALL), sys.executable, "-S", "-c", CHANGING]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 @pytest.mark.parametrize("version", ["python-3", "python 3"], ids=["", "with a space"])
 def test_an_interpreter_is_found_behind_links(in_the_sandbox, tmp_path, monkeypatch, version):
     """As tools that install Python leave it: beside it, a link to its folder."""
