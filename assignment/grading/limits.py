@@ -26,7 +26,7 @@ class Limits:
         memory_gb: memory; pages that several share count once.
         processes: processes at a time.
         threads: threads of all of them at a time.
-        files: files and folders that are there.
+        files: files and folders that are there, and locks on parts of them.
         files_mb: bytes in them.
         processor: seconds of all processors.
     """
@@ -119,11 +119,12 @@ class Watch(threading.Thread):
         limits, numbers = self._limits, self._processes.numbers()
         if len(numbers) > limits.processes:
             return f"the limit of {limits.processes:,} processes was met"
-        about = {number: self._processes.table(f"{number}/status") for number in numbers}
+        about = {number: self._processes.memory(number, "status", "VmRSS") for number in numbers}
         if sum(status.get("Threads", 0) for status in about.values()) > limits.threads:
             return f"the limit of {limits.threads:,} threads was met"
         shared, *written = [os.fstatvfs(place) for place in (self._shared, *self._folders)]
-        if sum(one.f_files - one.f_ffree for one in (shared, *written)) > limits.files:
+        files = sum(one.f_files - one.f_ffree for one in (shared, *written))
+        if files > limits.files or files + self._processes.locks(limits.files) > limits.files:
             return f"the limit of {limits.files:,} files was met"
         self.full = self.full or any(one.f_bfree * one.f_frsize < _FULL for one in written)
         if self._processors.look(numbers) > limits.processor:

@@ -168,6 +168,8 @@ def words(limits: Limits, withheld: Sequence[str] = (), more: Sequence[str] = ()
     line += ["--size", str(1_000_000 * limits.files_mb), "--tmpfs", _HOME, *show(withheld)]
     line += ["--proc", "/proc", "--dev", "/dev", "--size", str(int(1e9 * limits.memory_gb)), "--tmpfs", _SHARED]
     line += ["--size", str(1_000_000 * _ANSWERS_MB), "--tmpfs", INSIDE.answers, *more]
+    # In the place of a device whose zeros could be written over, in memory that no process seems to have.
+    line += ["--dev-bind", "/dev/full", "/dev/zero"]
     # Now that all is there that is to be mounted. Root could change the settings of this machine in /proc/sys.
     return [*line, "--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
 

@@ -23,7 +23,13 @@ def start(handed_in: str, notebook: str, memory: int) -> None:
             shutil.copytree(handed_in, notebook, symlinks=True)
     os.makedirs(notebook, exist_ok=True)
     os.chdir(notebook)
-    for limit, most in ((resource.RLIMIT_DATA, memory), (resource.RLIMIT_NOFILE, _FILES), (resource.RLIMIT_CORE, 1)):
+    for limit, most in (
+        (resource.RLIMIT_DATA, memory),
+        (resource.RLIMIT_NOFILE, _FILES),
+        (resource.RLIMIT_CORE, 1),
+        # A file in memory that is longer takes as much again for where its pages are, and that can't be counted.
+        (resource.RLIMIT_FSIZE, memory),
+    ):
         allowed = resource.getrlimit(limit)[1]
         most = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
         resource.setrlimit(limit, (most, most))

@@ -42,6 +42,41 @@ class Processes:
         lines = (line.partition(":") for line in self.read(name).splitlines())
         return {key: int(word[0]) for key, _, rest in lines if (word := rest.split()) and word[0].isdigit()}
 
+    def memory(self, number: str, file: str, wanted: str) -> dict[str, int]:
+        """The table in a file of the process that has the line `wanted`, if one has.
+
+        Where the first thread of a process has ended, only those of its other threads do.
+        """
+        found = self.table(f"{number}/{file}")
+        if wanted in found:
+            return found
+        for thread in self._threads(number):
+            if wanted in (table := self.table(f"{number}/task/{thread}/{file}")):
+                return found | table
+        return found
+
+    def locks(self, most: int) -> int:
+        """How many locks on files there are, counted up to `most`, more or less."""
+        file, count = os.open("locks", os.O_RDONLY, dir_fd=self._proc), 0
+        try:
+            while count <= most and (part := os.read(file, 100_000)):
+                count += part.count(b"\n")
+        finally:
+            os.close(file)
+        return count
+
+    def _threads(self, number: str) -> list[str]:
+        try:
+            folder = os.open(f"{number}/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._proc)
+        except (FileNotFoundError, ProcessLookupError):
+            return []
+        try:
+            return os.listdir(folder)
+        except (FileNotFoundError, ProcessLookupError):
+            return []
+        finally:
+            os.close(folder)
+
 
 class Memory:
     """Whether processes have more than `most` bytes together, each page counted once, however many share it.
@@ -75,7 +110,7 @@ class Memory:
         unread = [number for number in has if number not in shares]
         if unread:
             number = max(unread, key=lambda one: has[one])
-            rollup = self._processes.table(f"{number}/smaps_rollup")
+            rollup = self._processes.memory(number, "smaps_rollup", "Pss")
             shares[number] = (1024 * (rollup.get("Pss", 0) + rollup.get("SwapPss", 0)), has[number])
         if beside + sum(share for number, (share, _) in shares.items() if number in has) > self._most:
             return True

@@ -47,6 +47,22 @@ with open('/dev/shm/hoard', 'wb') as file:
         file.write(bytes(10_000_000))
 time.sleep(100_000)
 """
+# Its first thread has ended, so that the process itself seems to have nothing.
+HEADLESS = """
+import subprocess, sys, time
+hoarder = '''
+import ctypes, threading, time
+def hoard():
+    time.sleep(1)
+    hoard = [b"x" * 10_000_000 for _ in range(40)]
+    time.sleep(100_000)
+threading.Thread(target=hoard).start()
+ctypes.CDLL(None).pthread_exit(None)
+'''
+for _ in range(3):
+    subprocess.Popen([sys.executable, "-S", "-c", hoarder])
+time.sleep(100_000)
+"""
 SHARERS = """
 import os
 hoard = bytearray(200_000_000)
@@ -93,7 +109,9 @@ def test_threads(open_kernel):
     stopped_at(open_kernel(THREADS, GOES_ON, timeout=600, threads=100), "the limit of 100 threads was met")
 
 
-@pytest.mark.parametrize("code", [HOARDERS, SHARED], ids=["of four processes", "that no process has"])
+@pytest.mark.parametrize(
+    "code", [HOARDERS, SHARED, HEADLESS], ids=["of four processes", "that no process has", "of threads alone"]
+)
 def test_memory(open_kernel, code):
     stopped_at(open_kernel(code, GOES_ON, timeout=600, memory_gb=0.5), "the limit of 0.5 GB of memory was met")
 
@@ -113,6 +131,19 @@ def test_bytes_written(open_kernel, code):
     assert kernel.nb.cells[0].outputs[-1].evalue == "[Errno 28] No space left on device"
     assert kernel.record[0].startswith("the limit of 50 MB in files was met in the cell `")
     assert len(kernel.record) == 2 and text(kernel, 1) == "goes on\n"
+
+
+LOCKS = """
+import fcntl, struct
+with open("locked", "w") as file:
+    for place in range(1_000_000, 0, -2):
+        fcntl.fcntl(file, fcntl.F_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, place, 1, 0))
+"""
+
+
+def test_locks_on_files(open_kernel):
+    """Linux has room for as many as are asked for."""
+    stopped_at(open_kernel(LOCKS, GOES_ON, timeout=600, files=2000), "the limit of 2,000 files was met")
 
 
 @pytest.mark.parametrize("place", [".", "/answers", "/dev/shm"])
@@ -144,6 +175,16 @@ LIBC = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 HIDING = {
     "a file in memory": "import os\nos.memfd_create('hidden')",
     "System V": f"{LIBC}if libc.shmget(0, 4096, 0o1600) < 0:\n    raise OSError(ctypes.get_errno(), 'shmget')",
+    "semaphores": f"{LIBC}if libc.semget(0, 32_000, 0o1600) < 0:\n    raise OSError(ctypes.get_errno(), 'semget')",
+    "no file": "import mmap\nmmap.mmap(-1, 4096)",
+    "zeros": "import mmap\nwith open('/dev/zero', 'r+b') as file:\n    mmap.mmap(file.fileno(), 4096)",
+    "a pipe": "import os\nread, write = os.pipe()\nos.splice(os.open('/judge/start.py', 0), write, 100)",
+    "pages given away": (
+        f"{LIBC}import os\nif libc.vmsplice(os.pipe()[1], bytes(16), 0, 0) < 0:\n"
+        "    raise OSError(ctypes.get_errno(), 'vmsplice')"
+    ),
+    "rules": f"{LIBC}if libc.syscall(444, None, 0, 1) < 0:\n    raise OSError(ctypes.get_errno(), 'landlock')",
+    "between pages far apart": "import os\nos.pwrite(os.open('/dev/shm/far', os.O_CREAT | os.O_WRONLY), b'x', 2**60)",
     "a namespace of its own": f"{LIBC}if libc.unshare(1 << 28) < 0:\n    raise OSError(ctypes.get_errno(), 'unshare')",
     "the root": "open('/hidden', 'w')",
     "the devices": "open('/dev/hidden', 'w')",
