@@ -18,6 +18,7 @@ from traitlets import Bool, Float, Integer, List, Unicode
 from grading import answers, doors, remote, start
 from grading.answers import NoAnswer
 from grading.limits import Limits
+from grading.names import one_line
 from grading.released import HELPERS, PROJECT, lay_out
 from grading.runner import KernelLost, Outputs, Runner
 from grading.sandbox import INSIDE, Places, Sandbox
@@ -116,17 +117,17 @@ class StudentKernel(NbGraderPreprocessor):
         self._note_outputs(outputs, cell)
         cell.outputs, cell.execution_count = outputs.kept, reply.get("execution_count")
         errors = [output for output in outputs.kept if output.output_type == "error"]
-        name = str(reply.get("ename"))
+        name = reply.get("ename", "")
         if reply.get("status") == "error" and name not in [error.ename for error in errors]:
             # Whatever was done so that nothing is shown.
             lines = reply.get("traceback") or ["An error, of which nothing is shown."]
-            errors.append(new_output("error", ename=name, evalue=str(reply.get("evalue")), traceback=lines))
+            errors.append(new_output("error", ename=name, evalue=reply.get("evalue", ""), traceback=lines))
             cell.outputs.append(errors[-1])
         if late:
             self._note(f"the cell {_beginning(cell)} took more than {limit:.0f} s and was interrupted.")
         else:
             for error in errors:
-                self._note(f"{error.ename} in the cell {_beginning(cell)}: {error.evalue[:200]}".rstrip(": "))
+                self._note(f"{error.ename[:100]} in the cell {_beginning(cell)}: {error.evalue[:200]}".rstrip(": "))
         self._look_at_the_clock()
 
     def ask(self, index: int, function: str, *arguments, keep: str = "", stand_ins: Sequence[str] = ()) -> object:
@@ -227,6 +228,9 @@ class StudentKernel(NbGraderPreprocessor):
             return
         self._start()
         for index, cell in enumerate(self.nb.cells[:before]):
+            if self._left() <= 0:
+                self._look_at_the_clock()
+                return
             if is_run(cell) and index not in self._blamed:
                 try:
                     self._running.execute(cell.source, self._time(self.timeout), self._outputs(), store_history=True)
@@ -249,6 +253,7 @@ class StudentKernel(NbGraderPreprocessor):
             self._note(f"all together took more than {self.processor_timeout} s of processors; nothing more is run.")
 
     def _note(self, line: str) -> None:
+        line = one_line(line)
         if line not in self.record:
             self.record.append(line)
             self.log.warning(line)

@@ -14,6 +14,10 @@ from grading.usage import Memory, Processes, Processors
 _BETWEEN = 0.01
 # Where that is allowed, the watch waits for nobody: what would not take its turn is what it watches.
 _BEFORE_OTHERS = -15
+# What comes from the sandbox waits in this process until it is read. It may be so many bytes beside what the judge has
+# itself, some 500 MB.
+_MOST_WAITING = 1.5e9
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 # Where fewer bytes than this are free, a file system is full.
 _FULL = 1_000_000
 
@@ -79,6 +83,7 @@ class Watch(threading.Thread):
         self._processes = Processes(proc)
         self._memory = Memory(self._processes, limits.memory_gb * 1e9)
         self._processors = Processors(self._processes)
+        self._own = _own_memory()
 
     def seen(self, folder: str) -> Path:
         """One of the `folders`, for this process; also when the sandbox has ended."""
@@ -131,4 +136,10 @@ class Watch(threading.Thread):
             return "the limit of processor time was met"
         if self._memory.too_large(about, (shared.f_blocks - shared.f_bfree) * shared.f_frsize):
             return f"the limit of {limits.memory_gb:g} GB of memory was met"
+        if _own_memory() - self._own > _MOST_WAITING:
+            return f"the limit of {_MOST_WAITING / 1e9:g} GB for what is put out was met"
         return ""
+
+
+def _own_memory() -> int:
+    return _PAGE * int(Path("/proc/self/statm").read_text().split()[1])

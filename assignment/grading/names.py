@@ -12,6 +12,11 @@ def some(names: Sequence[str]) -> str:
     return first if more <= 0 else f"{first} and {more:,} more"
 
 
+def one_line(text: str) -> str:
+    """What somebody else may have written, as one line that a terminal only shows."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
 def shown(name: str) -> str:
     """A name that somebody else chose, as text in which nothing has a meaning: not to a page, nor to a terminal."""
     plain = re.sub(r"[^\w .,()+=@/-]", "?", name)

@@ -1,5 +1,6 @@
 """A kernel, and how code runs in it under limits, whatever the code does."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,7 @@ from queue import Empty
 from subprocess import DEVNULL
 from time import monotonic
 
+import nbformat
 from jupyter_client import KernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbformat.notebooknode import NotebookNode
@@ -16,6 +18,12 @@ from grading.sandbox import Sandbox
 
 # How long the start may take, and how long a kernel that is interrupted may go on, in seconds.
 _STARTS_WITHIN, _STOPS_WITHIN = 60, 10
+# A message is not read that is longer, or that would take hundreds of bytes for each of more brackets than this.
+_LONGEST, _MOST_BRACKETS = 20_000_000, 200_000
+
+
+class TooLong(Exception):
+    """A message is, so it was not read."""
 
 
 class KernelLost(Exception):
@@ -51,12 +59,11 @@ class Outputs:
         if kind not in ("stream", "display_data", "execute_result", "error"):
             return
         output = output_from_msg(message)
+        _check(output)
         about = "pictures" if kind in ("display_data", "execute_result") else "text"
         self._said[about] = self._said.get(about, 0) + len(str(message["content"]))
         if self._said[about] > self.most[about]:
-            if about not in self.cut:
-                self.cut.add(about)
-                self.kept.append(new_output("stream", text=f"… cut after {self.most[about] // 1000} kB\n"))
+            self.drop(about)
             return
         self._make_room()
         before = self.kept[-1] if self.kept else None
@@ -64,6 +71,12 @@ class Outputs:
             before.text += output.text
         else:
             self.kept.append(output)
+
+    def drop(self, about: str) -> None:
+        """Say once that something is not kept."""
+        if about not in self.cut:
+            self.cut.add(about)
+            self.kept.append(new_output("stream", text=f"… cut after {self.most[about] // 1000} kB\n"))
 
     def _make_room(self) -> None:
         if self._clear:
@@ -103,6 +116,7 @@ class Runner:
             transport="ipc",
             ip=str(sockets),
         )
+        self._manager.session.unpack = _unpacked
         self._sandbox, self.answers = sandbox, sockets.parent
         # What is written past the kernel's own streams would fill the lecturer's screen.
         self._manager.start_kernel(stdout=DEVNULL, stderr=DEVNULL, **start)
@@ -173,6 +187,8 @@ class Runner:
                 if not self._manager.is_alive():
                     met = self._sandbox.watch.met if self._sandbox is not None else ""
                     raise KernelLost(met or "the kernel died") from None
+            except TooLong:
+                outputs.drop("text")
             except Exception:  # the student's code can send what is no message
                 outputs.unreadable = True
 
@@ -183,9 +199,40 @@ class Runner:
     def _reply(self, asked: str) -> dict | None:
         try:
             message = self._client.get_shell_msg(timeout=0.1)
-            return message["content"] if message["parent_header"].get("msg_id") == asked else None
+            return _plain(message["content"]) if message["parent_header"].get("msg_id") == asked else None
         except Exception:  # there is none yet, or one that is none
             return None
+
+
+def _unpacked(content: bytes) -> object:
+    if len(content) > _LONGEST or content.count(b"[") + content.count(b"{") > _MOST_BRACKETS:
+        raise TooLong
+    return json.loads(content)
+
+
+def _check(output: NotebookNode) -> None:
+    """Raises whatever an output leads to with which no notebook could be written."""
+    nbformat.validate(output, ref="output", version=4)
+    json.dumps(output, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _plain(reply: object) -> dict:
+    """What the judge reads of a reply, which the student's code may have written."""
+    if not isinstance(reply, dict):
+        return {}
+    count, lines = reply.get("execution_count"), reply.get("traceback")
+    error = new_output(
+        "error",
+        ename=_text(reply.get("ename")),
+        evalue=_text(reply.get("evalue")),
+        traceback=[_text(line) for line in lines] if isinstance(lines, list) else [],
+    )
+    is_count = isinstance(count, int) and not isinstance(count, bool) and count >= 0
+    return {**error, "status": reply.get("status"), "execution_count": count if is_count else None}
+
+
+def _text(said: object) -> str:
+    return str(said).encode("utf-8", "replace").decode()
 
 
 class _OneSpec(KernelSpecManager):

@@ -6,8 +6,9 @@ what is to be stopped.
 
 import itertools
 
+import nbformat
 import pytest
-from grading import runner
+from grading import limits, runner
 from grading.answers import NoAnswer
 from submissions import STUBBORN
 
@@ -160,7 +161,79 @@ def test_an_error_of_which_nothing_is_shown_is_on_record(open_kernel):
     assert kernel.record == ["ZeroDivisionError in the cell `1 / 0`: division by zero"]
 
 
+@pytest.mark.parametrize("reply", ["[]", '{"status": "error", "ename": {}, "traceback": 5, "execution_count": "x"}'])
+def test_a_reply_that_is_none_ends_nothing(open_kernel, reply):
+    forging = f"""
+session = get_ipython().kernel.session
+usual = session.send
+def send(socket, kind, content=None, *given, **named):
+    if kind != "execute_reply":
+        return usual(socket, kind, content, *given, **named)
+    usual(socket, kind, {reply.encode()}, *given, **named)
+    return {{"content": content}}
+session.send = send
+"""
+    kernel = open_kernel(forging, "print('goes on')")
+    run_all(kernel)
+    assert text(kernel, 1)[0] == "goes on\n"
+    nbformat.validate(kernel.nb)
+
+
+def test_the_record_and_the_log_have_one_line_for_an_error_and_nothing_for_a_terminal(open_kernel):
+    kernel = open_kernel("raise type('\\x1b]0;mine\\x07', (Exception,), {})('\\x1b[2J\\n- graded by hand')")
+    run_all(kernel)
+    (line,) = kernel.record
+    assert line.isprintable() and line.startswith("?]0;mine? in the cell ") and line.endswith(": ?[2J - graded by hand")
+
+
+# In many parts, none of which is large.
+LARGE_MESSAGE = """
+import zmq
+kernel = get_ipython().kernel
+def send():
+    for _ in range(150):
+        kernel.iopub_thread.socket.send(bytes(10_000_000), zmq.SNDMORE)
+    kernel.iopub_thread.socket.send(b"")
+kernel.iopub_thread.schedule(send)
+__import__("time").sleep(100_000)
+"""
+
+
+def test_what_is_put_out_fills_no_memory_of_the_judge(open_kernel, in_the_sandbox, monkeypatch):
+    monkeypatch.setattr(limits, "_MOST_WAITING", 0.5e9)
+    kernel = open_kernel(LARGE_MESSAGE, "print('goes on')", timeout=600)
+    run_all(kernel)
+    assert kernel.record[0].startswith("the limit of 0.5 GB for what is put out was met in the cell ")
+    assert text(kernel, 1) == ["goes on\n"]
+
+
+@pytest.mark.parametrize("content", ["'x' * 30_000_000", "[[]] * 300_000"], ids=["long", "large inside"])
+def test_a_message_that_is_far_too_long_is_not_read(open_kernel, content):
+    kernel = open_kernel(f"{FORGING}_ = session.send(socket, 'stream', {{'text': {content}}}, parent=parent)")
+    run_all(kernel)
+    assert text(kernel, 0) == ["… cut after 50 kB\n"] and "puts out more than 50 kB; cut" in kernel.record[0]
+
+
+def test_the_time_for_all_is_kept_when_cells_run_again(open_kernel):
+    kernel = open_kernel("a = 1", "a = 2", "import os\nos._exit(0)")
+    run = []
+    for index in range(2):
+        kernel.run(index)
+    start = kernel._start
+
+    def started():
+        start()
+        execute = kernel._running.execute
+        kernel._running.execute = lambda *given, **named: run.append(given) or execute(*given, **named)
+        kernel.total_timeout = SPENT
+
+    kernel._start = started
+    kernel.run(2)
+    assert kernel.ended and run == []
+
+
 FORGING = """
+import json
 kernel = get_ipython().kernel
 session, socket, parent = kernel.session, kernel.iopub_socket, kernel.get_parent()
 usual = session.sign
@@ -172,9 +245,13 @@ usual = session.sign
     [
         "session.send(socket, 'display_data', {'metadata': {}}, parent=parent)",
         "session.send(socket, 'stream', {}, parent=parent)",
+        "session.send(socket, 'error', {'ename': [], 'evalue': 1, 'traceback': 5}, parent=parent)",
+        "session.send(socket, 'display_data', {'data': {'text/plain': 7}, 'metadata': {}}, parent=parent)",
+        "session.pack = lambda it: json.dumps(it, default=str).encode()\n"
+        "session.send(socket, 'stream', {'name': 'stdout', 'text': chr(0xD800)}, parent=parent)",
         "session.sign = lambda parts: b'none'\nsession.send(socket, 'status', {}, parent=parent)\nsession.sign = usual",
     ],
-    ids=["a picture of nothing", "no words", "not signed"],
+    ids=["a picture of nothing", "no words", "no error", "a picture of a number", "half a character", "not signed"],
 )
 def test_a_message_that_is_none_ends_nothing(open_kernel, message):
     kernel = open_kernel(FORGING + message, "print('goes on')")
