@@ -21,6 +21,7 @@ from traitlets import Bool, Integer
 
 from grading.handed_in import LeftOut, Limits, files_in, opened
 from grading.intake import take_in
+from grading.names import one_line
 from grading.restore import TAKEN_IN, as_released
 from grading.sandbox import NoSandbox
 from grading.which_notebook import Assignment, NotGraded
@@ -58,12 +59,15 @@ class TakingIn(Autograde):
             student = self._student(folder)
             if not self._is_wanted(student):
                 continue
+            shown = one_line(student)
             try:
+                if not student.isprintable():
+                    raise NotGraded("the name of the student's folder can't be shown in a line; rename the folder")
                 with self._taken_in(Path(folder), student, assignment):
                     self._grade(student)
                 continue
             except NotGraded as reason:
-                reasons[student] = str(reason)
+                reasons[shown] = str(reason)
             except Stopped:
                 raise
             except NoSandbox as reason:
@@ -71,8 +75,8 @@ class TakingIn(Autograde):
             # Whatever it is, the others are graded.
             except Exception as error:
                 self.log.debug("", exc_info=True)
-                reasons[student] = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
-            self.log.error("Not graded: %s: %s", student, reasons[student])
+                reasons[shown] = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+            self.log.error("Not graded: %s: %s", shown, reasons[shown])
         if reasons:
             lines = [f"{len(reasons)} of {len(self.assignments)} submissions were not graded:"]
             lines += [f"    {student}: {reason}" for student, reason in reasons.items()]
@@ -156,7 +160,7 @@ class TakingIn(Autograde):
     def _student(self, folder: str) -> str:
         """Whose folder it is: nbgrader's pattern for a path, read backwards."""
         pattern = self._format_source("(?P<assignment_id>.*)", "(?P<student_id>.*)", escape=True)
-        found = re.match(pattern, folder)
+        found = re.match(pattern, folder, re.DOTALL)
         if found is None:
             self._refuse(f"{folder} is no folder of a student")
         return found["student_id"]

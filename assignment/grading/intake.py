@@ -81,7 +81,7 @@ def _lay_out(clean: Path, notebook: File, files: Sequence[File], found: Search) 
         try:
             _check_name(path, found.assignment)
             content = file.read(bytes_left)
-            if _PAGE.match(content.lstrip(b"\xef\xbb\xbf \t\r\n")):
+            if _PAGE.match(content.lstrip(b"\xef\xbb\xbf \t\r\n\f")):
                 raise LeftOut("is a page for a browser")
             _write(clean.joinpath(*path), content)
         except LeftOut as why:
@@ -91,9 +91,9 @@ def _lay_out(clean: Path, notebook: File, files: Sequence[File], found: Search) 
 
 
 def _check_name(path: Sequence[str], assignment: Assignment) -> None:
-    *folders, name = (part.lower() for part in path)
+    *folders, name = (part.casefold() for part in path)
     endings = (".ipynb", *_PAGES)
-    files = {"timestamp.txt", *(file.lower() for file in assignment.files)}
+    files = {"timestamp.txt", *(file.casefold() for file in assignment.files)}
     if not all(part.isprintable() and len(part.encode()) < 256 for part in path):
         raise LeftOut("has a name that can't be shown")
     if any(folder in files or folder.endswith(endings) for folder in folders):

@@ -146,13 +146,19 @@ def test_a_folder_that_is_a_link_or_none_is_not_graded(taking, tmp_path):
 
 def test_times_and_pages_of_the_student_are_left_out(taking):
     taking.put("work.ipynb", notebook())
-    for name in ("timestamp.txt", "sub/TimeStamp.TXT", "work.html", "x.SVG", "timestamp.txt.txt"):
+    times = ["timestamp.txt", "in/time\u017ftamp.txt", "sub/TimeStamp.TXT"]
+    for name in (*times, "work.html", "x.SVG", "timestamp.txt.txt"):
         taking.put(name, "2020")
-    for name, content in {"a": "<!DOCTYPE html>", "b.txt": "\n <Script>", "c.csv": "<5, 3", "d.md": "<!-- -->"}.items():
+    for name, content in {
+        "a": "<!DOCTYPE html>",
+        "b.txt": "\n\f<Script>",
+        "c.csv": "<5, 3",
+        "d.md": "<!-- -->",
+    }.items():
         taking.put(name, content)
     assert taking() == [
         "left out, as it is a page for a browser: `a`, `b.txt`, `d.md` and 2 more.",
-        "left out, as it would tell the time of handing in: `timestamp.txt`, `sub/TimeStamp.TXT`.",
+        f"left out, as it would tell the time of handing in: {', '.join(f'`{name}`' for name in times)}.",
     ]
     assert taking.files == {"work.ipynb", "timestamp.txt.txt", "c.csv"}
 
