@@ -4,8 +4,8 @@ import re
 
 import nbformat
 import pytest
-from stored import NOTEBOOKS
-from test_notebooks import ROOT, anchors, links, markdown_cells
+from stored import NOTEBOOKS, SERIES, markdown_cells
+from test_notebooks import ROOT, anchor_of, anchors, links
 
 GLOSSARY = ROOT / "docs" / "glossary.md"
 ENTRY = re.compile(r"^### (?P<term>.+)\n\n(?P<sentence>.+) \[(?P<number>\w)\]\((?P<target>[^)]+)\)$", re.MULTILINE)
@@ -44,10 +44,6 @@ def form(term):
     return re.compile(rf"(?<![\w-])(?:{words})(?![\w-])", re.IGNORECASE)
 
 
-def anchor(term):
-    return term.lower().replace(" ", "-")
-
-
 def text(path):
     """What a notebook says before its exercises, whose words the solutions repeat."""
     whole = "\n\n".join(cell.source for cell in markdown_cells(nbformat.read(path, as_version=4)))
@@ -71,7 +67,7 @@ def test_an_entry_is_one_sentence_in_the_order_of_the_alphabet():
     assert headings == list(ENTRIES) == sorted(ENTRIES, key=str.lower)
     for entry in ENTRIES.values():
         assert re.fullmatch(r"[^.]+\.", entry["sentence"]), entry["sentence"]
-    assert {anchor(term) for term in ENTRIES} <= anchors(GLOSSARY)
+    assert {anchor_of(term) for term in ENTRIES} <= anchors(GLOSSARY)
 
 
 @pytest.mark.parametrize("term", ENTRIES)
@@ -82,10 +78,10 @@ def test_a_term_is_used_where_it_is_introduced(term):
     assert term in first_uses(text(path))
 
 
-@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.parent.name != "solutions"], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", SERIES, ids=lambda p: p.stem)
 def test_the_first_use_of_a_term_leads_to_the_glossary(path):
     to = "../docs/glossary.md" if path.parent.name == "notebooks" else "../../docs/glossary.md"
-    assert first_uses(text(path)) == {term: f"{to}#{anchor(term)}" for term in first_uses(text(path))}
+    assert first_uses(text(path)) == {term: f"{to}#{anchor_of(term)}" for term in first_uses(text(path))}
 
 
 def test_a_first_use_that_leads_nowhere_is_found():

@@ -15,7 +15,7 @@ import nbformat
 import pytest
 import torch
 from compare_pictures import pictures_of
-from stored import NOTEBOOKS, code_cells, is_left_by_a_tool
+from stored import NOTEBOOKS, SOLUTIONS, code_cells, is_left_by_a_tool, markdown_cells
 
 from helpers.training import predict
 
@@ -63,10 +63,6 @@ def path(request):
 @pytest.fixture
 def notebook(path):
     return nbformat.read(path, as_version=4)
-
-
-def markdown_cells(notebook):
-    return [cell for cell in notebook.cells if cell.cell_type == "markdown"]
 
 
 def outputs(notebook):
@@ -182,7 +178,12 @@ def anchors(path):
         source = "\n".join(cell.source for cell in markdown_cells(nbformat.read(path, as_version=4)))
         return {title.replace(" ", "-") for title in HEADING.findall(FENCED.sub("", source))}
     titles = HEADING.findall(FENCED.sub("", path.read_text(encoding="utf-8")))
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    return set(map(anchor_of, titles))
+
+
+def anchor_of(title):
+    """What GitHub makes of a heading in a text."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 def broken_links(path, source, attachments=()):
@@ -368,7 +369,7 @@ def test_another_network_takes_the_place_of_the_first_by_one_line(notebook):
 def test_pictures_of_other_weights_are_kept_apart(notebook, path):
     lines = [line for cell in code_cells(notebook) for line in cell.source.splitlines()]
     at = [k for k, line in enumerate(lines) if line.startswith('weights = "lenet5"')]
-    kept = path.parent.name != "solutions" and at
+    kept = path not in SOLUTIONS and at
     assert [k for k, line in enumerate(lines) if line == "pictures_of(weights)"] == [k + 1 for k in at if kept]
     assert "FIGURES" not in "".join(lines)
 

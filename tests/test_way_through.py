@@ -1,6 +1,6 @@
 """The way through a notebook: the answer first, what folds, the time that it takes, and a network of one's own.
 
-For the notebooks in GUIDED. What JupyterLab folds is open elsewhere: GitHub, nbviewer and nbconvert show all of it.
+What JupyterLab folds is open elsewhere: GitHub, nbviewer and nbconvert show all of it.
 """
 
 import ast
@@ -11,11 +11,9 @@ from types import CodeType
 import nbformat
 import pytest
 from minutes import minutes
-from stored import NOTEBOOKS, code_cells
+from stored import SERIES, code_cells, markdown_cells
+from test_notebooks import FENCED, HEADING
 
-SERIES = [path for path in NOTEBOOKS if path.parent.name != "solutions"]
-HEADING = re.compile(r"^#{1,6} ", re.MULTILINE)
-FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 series = pytest.mark.parametrize("path", SERIES, ids=lambda path: path.stem)
 numbered = pytest.mark.parametrize("path", [path for path in SERIES if path.stem[0] == "0"], ids=lambda path: path.stem)
 further = pytest.mark.parametrize("path", [path for path in SERIES if path.stem[0] != "0"], ids=lambda path: path.stem)
@@ -103,7 +101,7 @@ def is_hidden(cell):
 @numbered
 def test_what_only_a_sceptic_needs_is_said_to_be_so_and_folds(path):
     """JupyterLab folds all below a heading that begins a cell, up to the next such heading."""
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    cells = markdown_cells(nbformat.read(path, as_version=4))
     folded = [cell for cell in cells if cell.metadata.get("jp-MarkdownHeadingCollapsed")]
     assert folded == [cell for cell in cells if "For the sceptic" in cell.source.partition("\n")[0]] != []
     for cell in folded:
@@ -124,7 +122,7 @@ def test_the_line_for_a_network_of_ones_own_stands_at_the_top_and_keeps_its_pict
 @series
 def test_each_exercise_has_a_link_to_its_solution(path):
     """That the links lead somewhere is tested with all others."""
-    text = "\n\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
+    text = "\n\n".join(cell.source for cell in markdown_cells(nbformat.read(path, as_version=4)))
     exercises = text.partition("## Exercises\n")[2]
     asked = re.findall(r"^(\d+)\. ", exercises, re.MULTILINE)
     assert asked
@@ -136,7 +134,7 @@ def test_each_exercise_has_a_link_to_its_solution(path):
 @further
 def test_those_that_go_further_fold_what_is_for_the_sceptic_and_nothing_else(path):
     """JupyterLab forgets it where somebody has unfolded a section, and saved."""
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    cells = markdown_cells(nbformat.read(path, as_version=4))
     said = [cell.source for cell in cells if re.match(r"#+ For (the sceptic: |those who want more: )", cell.source)]
     assert said == [cell.source for cell in cells if cell.metadata.get("jp-MarkdownHeadingCollapsed")] != []
 
@@ -145,7 +143,7 @@ def test_those_that_go_further_fold_what_is_for_the_sceptic_and_nothing_else(pat
 def test_those_that_go_further_fold_the_cells_that_only_check(path):
     cells = code_cells(nbformat.read(path, as_version=4))
     bare = [cell for cell in cells if all(map(only_asserts, ast.parse(cell.source).body))]
-    assert [cell.source for cell in bare if not cell.metadata.get("jupyter", {}).get("source_hidden")] == []
+    assert [cell.source for cell in bare if not is_hidden(cell)] == []
 
 
 def test_the_readme_says_the_same_times():
