@@ -1,4 +1,4 @@
-"""How the record and the log write names that somebody else chose."""
+"""How what somebody else wrote is written down: in the record, the log and the graded notebook."""
 
 import re
 from collections.abc import Sequence
@@ -15,6 +15,11 @@ def some(names: Sequence[str]) -> str:
 def one_line(text: str) -> str:
     """What somebody else may have written, as one line that a terminal only shows."""
     return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
+def whole(text: str) -> str:
+    """The text without half characters, which JSON can hold, and no file."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def shown(name: str) -> str:

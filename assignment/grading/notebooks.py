@@ -7,6 +7,8 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
+from grading.names import whole
+
 _MOST_CELLS = 5_000
 # Each costs some hundred bytes once it is read, so a short file could fill the memory.
 _MOST_BRACKETS = 1_000_000
@@ -91,8 +93,7 @@ def _cell(cell: object, number: int) -> NotebookNode | None:
 def _text(found: object) -> str | None:
     if isinstance(found, list) and all(isinstance(line, str) for line in found):
         found = "".join(found)
-    # Half a character can be written in JSON, and nowhere else.
-    return found.encode("utf-8", "replace").decode() if isinstance(found, str) else None
+    return whole(found) if isinstance(found, str) else None
 
 
 def _metadata(found: object) -> dict:

@@ -14,6 +14,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_output, output_from_msg
 
+from grading.names import whole
 from grading.sandbox import Sandbox
 
 # How long the start may take, and how long a kernel that is interrupted may go on, in seconds.
@@ -223,16 +224,12 @@ def _plain(reply: object) -> dict:
     count, lines = reply.get("execution_count"), reply.get("traceback")
     error = new_output(
         "error",
-        ename=_text(reply.get("ename")),
-        evalue=_text(reply.get("evalue")),
-        traceback=[_text(line) for line in lines] if isinstance(lines, list) else [],
+        ename=whole(str(reply.get("ename"))),
+        evalue=whole(str(reply.get("evalue"))),
+        traceback=[whole(str(line)) for line in lines] if isinstance(lines, list) else [],
     )
     is_count = isinstance(count, int) and not isinstance(count, bool) and count >= 0
     return {**error, "status": reply.get("status"), "execution_count": count if is_count else None}
-
-
-def _text(said: object) -> str:
-    return str(said).encode("utf-8", "replace").decode()
 
 
 class _OneSpec(KernelSpecManager):
