@@ -1,5 +1,5 @@
 """The system calls that a sandbox refuses: by these, memory is held that no process seems to have, so that its limit
-could not be kept; or what is outside is reached, although there is no network.
+could not be kept; or what is outside is reached, although there is no network; or the judge is led there by a link.
 """
 
 import errno
@@ -13,18 +13,21 @@ import struct
 _FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
 
 # Of Linux's tables of system calls. Some have one number everywhere. Those from `splice` on put pages into a pipe or a
-# socket, where they stay when whoever had them has no more.
+# socket, where they stay when whoever had them has no more. A link in the place of a kernel's socket would lead the
+# judge, who connects again to one that is gone, to a socket of the lecturer's.
 _EVERYWHERE = {"memfd_secret": 447, "io_uring_setup": 425, "landlock_create_ruleset": 444}
 _NUMBERS = {
     "x86_64": {
         **{"memfd_create": 319, "shmget": 29, "msgget": 68, "mq_open": 240, "add_key": 248, "request_key": 249},
         **{"keyctl": 250, "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "ptrace": 101},
         **{"semget": 64, "splice": 275, "vmsplice": 278, "tee": 276, "sendfile": 40},
+        **{"symlink": 88, "symlinkat": 266},
     },
     "aarch64": {
         **{"memfd_create": 279, "shmget": 194, "msgget": 186, "mq_open": 180, "add_key": 217, "request_key": 218},
         **{"keyctl": 219, "bpf": 280, "perf_event_open": 241, "userfaultfd": 282, "ptrace": 117},
         **{"semget": 190, "splice": 76, "vmsplice": 75, "tee": 77, "sendfile": 71},
+        **{"symlinkat": 36},
     },
 }
 _SOCKET = {"x86_64": 41, "aarch64": 198}

@@ -5,6 +5,7 @@ it is stopped is bounded loosely here, as this machine may be busy.
 """
 
 import os
+import platform
 import threading
 from pathlib import Path
 
@@ -171,6 +172,7 @@ def test_a_function_that_meets_a_limit_loses_its_own_answer_alone(open_kernel):
 
 
 LIBC = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+ADD_KEY = {"x86_64": 248, "aarch64": 217}[platform.machine()]
 # Memory that is no process's own could not be counted.
 HIDING = {
     "a file in memory": "import os\nos.memfd_create('hidden')",
@@ -184,6 +186,8 @@ HIDING = {
         "    raise OSError(ctypes.get_errno(), 'vmsplice')"
     ),
     "rules": f"{LIBC}if libc.syscall(444, None, 0, 1) < 0:\n    raise OSError(ctypes.get_errno(), 'landlock')",
+    "a ring": f"{LIBC}if libc.syscall(425, 8, bytes(120)) < 0:\n    raise OSError(ctypes.get_errno(), 'ring')",
+    "a key": f"{LIBC}if libc.syscall({ADD_KEY}, b'user', b'k', b'v', 1, -3) < 0:\n    raise OSError(0, 'key')",
     "between pages far apart": "import os\nos.pwrite(os.open('/dev/shm/far', os.O_CREAT | os.O_WRONLY), b'x', 2**60)",
     "a namespace of its own": f"{LIBC}if libc.unshare(1 << 28) < 0:\n    raise OSError(ctypes.get_errno(), 'unshare')",
     "the root": "open('/hidden', 'w')",
@@ -199,6 +203,17 @@ def test_there_is_no_memory_that_can_not_be_counted(open_kernel):
             ["PermissionError"],
             ["OSError"],
         ), name
+
+
+def test_no_link_can_take_the_place_of_a_socket(open_kernel):
+    """The judge connects again to a socket that is gone, from outside, where a link would lead to another."""
+    kernel = open_kernel(
+        "import os\nos.symlink('/run/theirs', '/answers/theirs')",
+        "import os\nos.symlink('/run/theirs', 'theirs', dir_fd=os.open('/answers', os.O_RDONLY))",
+    )
+    for index in range(2):
+        kernel.run(index)
+        assert [output.get("ename") for output in kernel.nb.cells[index].outputs] == ["PermissionError"]
 
 
 def test_what_sockets_hold_counts(monkeypatch):
