@@ -1,5 +1,6 @@
 """make replicate: a claim that falls is found, and hides none of the others; the table's numbers are those compared."""
 
+import ast
 import os
 import re
 import subprocess
@@ -9,12 +10,13 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from stored import SERIES, code_cells
 
 from helpers import plotting
 from helpers.lenet5 import SHIPPED
 from replication.__main__ import said_of_one
 from replication.claims import Claim, claims_of, span
-from replication.table import fill
+from replication.table import ROW, fill
 
 ROOT = Path(__file__).resolve().parents[1]
 SECOND = {"weights": "lenet5_seed1", "seed": 1}
@@ -220,6 +222,18 @@ def test_a_table_is_filled_with_what_was_compared():
     assert fill(page, found) == expected
     with pytest.raises(ValueError, match="notebook 01 compares no rate"):
         fill(page, {"01_build": {0: claims(0.75), 1: claims()}})
+
+
+def test_each_row_of_the_table_is_compared_in_its_notebook():
+    page = (ROOT / "docs" / "verification.md").read_text(encoding="utf-8")
+    rows = [match.groups()[1:] for match in ROW.finditer(page)]
+    assert {notebook for notebook, _ in rows} == {"01", "02", "03", "04", "A", "B", "C", "D"}
+    for notebook, source in rows:
+        path = next(path for path in SERIES if path.name.startswith(f"{notebook.lower()}_"))
+        cells = code_cells(nbformat.read(path, as_version=4))
+        asserts = [node for cell in cells for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Assert)]
+        compared = [ast.unparse(side) for node in asserts for side in ast.walk(node) if isinstance(side, ast.expr)]
+        assert source in compared, f"notebook {notebook} asserts nothing of {source}"
 
 
 def test_six_networks_are_replicated():
