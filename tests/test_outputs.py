@@ -10,14 +10,12 @@ import comm
 import pytest
 import torch
 from comm.base_comm import BaseComm
-from ipycanvas import Canvas
 from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets import HBox
 from matplotlib.figure import Figure
 from traitlets.config import Config
 
 from helpers.explorers import draw_a_digit, explore_feature_maps, explore_steps, explore_switches, outputs
-from helpers.explorers.outputs import family
 
 LABELS = torch.tensor([7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6, 9, 0, 1, 5, 9, 7, 3, 4])  # of the 20 images
 
@@ -55,7 +53,7 @@ def run(shell, cell, function):
 
 
 def is_open(explorer):
-    return all(part.comm is not None for part in family(explorer))
+    return explorer.comm is not None and explorer.layout.comm is not None
 
 
 def live():
@@ -83,45 +81,77 @@ def show(explorer):
     ],
     ids=["switches", "steps", "feature maps", "drawing"],
 )
-def test_all_messages_of_an_answer_leave_together(make, moves, sent, model, images, monkeypatch):
+def test_an_answer_is_one_message(make, moves, sent, model, images, monkeypatch):
     explorer = make(model, images)
     draw, on_the_way = explorer._draw, []
-    # What tells its new options at once (helpers.explorers.explorer says why).
-    stage = explorer.controls["stage"].model_id if "stage" in explorer.controls else None
 
     def watched():
         before = len(sent)
         draw()
-        on_the_way.extend(widget for _, widget, _ in sent[before:] if widget != stage)
+        on_the_way.extend(sent[before:])
 
     monkeypatch.setattr(explorer, "_draw", watched)
     for name, value in moves:
         before = len(sent)
         explorer.controls[name].value = value
-        assert len(sent) > before + 1
-        # the first is that of the control that was moved
-        ids = [widget for _, widget, _ in sent[before + 1 :] if widget != stage]
-        assert len(set(ids)) == len(ids), "a widget has told its changes in pieces"
+        ((kind, widget, data),) = sent[before:]
+        assert (kind, widget, data["method"]) == ("comm_msg", explorer.model_id, "update")
+        assert data["state"][f"at_{name}"] == explorer.controls[name].at
+        assert any(key.startswith("words_") for key in data["state"])
     assert not on_the_way
 
 
-def test_the_probabilities_leave_with_the_pictures(sent, model, images, monkeypatch):
+def test_what_has_not_changed_is_not_sent(sent, model, images):
+    explorer = explore_feature_maps(model, images, LABELS).at(digit=9, example=2, layer=2, map=3)
+    before = len(sent)
+    explorer.controls["map"].value = 4
+    ((_, _, data),) = sent[before:]
+    # Neither the image nor what is drawn in the thumbnails, one of which is another one's choice.
+    assert data["state"].keys() == {"at_map", "words_1", "drawn_1", "words_2", "drawn_2", "words_3"}
+    explorer.answer()
+    assert len(sent) == before + 1
+
+
+def from_the_page(explorer, **state):
+    """What a page sends when a hand has moved a control."""
+    content = {"data": {"method": "update", "state": state, "buffer_paths": []}}
+    explorer._handle_msg({"content": content, "buffers": []})
+
+
+def test_a_hand_in_the_page_is_answered(sent, model, images):
+    explorer = explore_feature_maps(model, images, LABELS)
+    from_the_page(explorer, at_digit=7)
+    assert explorer.controls["digit"].value == 7
+    assert sent[-1][2]["state"]["range_example"] == {"low": 0, "high": 1}
+    assert "at_digit" not in sent[-1][2]["state"]  # the hand may have moved on
+
+
+def test_where_a_control_can_no_longer_stand_is_said_to_the_page(sent, model, images):
+    explorer = explore_feature_maps(model, images, LABELS).at(layer=1, map=5)
+    from_the_page(explorer, at_map=15)
+    assert sent[-1][2]["state"] == {"at_map": 5}
+    steps = explore_steps(model, images, LABELS).at(map=(1, 2), stage=3)
+    from_the_page(steps, at_stage=6)
+    assert sent[-1][2]["state"] == {"at_stage": 3}
+
+
+def test_the_probabilities_leave_with_the_pictures(sent, model, images):
     explorer = draw_a_digit(model, images[0, 0])
-    paper, shares = explorer.children[2].children[:2]
-    draw, drawn = explorer._draw, []
-    monkeypatch.setattr(explorer, "_draw", lambda: (draw(), drawn.append(len(sent))))
-    paper.stroke(60, 60, 200, 200)
-    told = [k for k, (_, widget, data) in enumerate(sent) if widget == shares.model_id and data.get("method")]
-    assert told[-1] >= drawn[-1] and "%" in sent[told[-1]][2]["state"]["value"]
+    before = len(sent)
+    explorer._receive(explorer, {"part": 0, "by": "a", "stroke": [60, 60, 200, 200]}, [])
+    (_, _, news), (_, _, answer) = sent[before:]
+    assert news["content"] == {"part": 0, "by": "a", "stroke": (60, 60, 200, 200)}
+    assert answer["state"].keys() >= {"words_1", *(f"drawn_{k}" for k in range(2, 6))}
+    assert len(answer["state"]["words_1"]["shares"]) == 10
 
 
-def test_an_error_leaves_with_the_pictures(sent, model, images, monkeypatch):
+def test_an_error_leaves_alone(sent, model, images, monkeypatch):
     explorer = explore_feature_maps(model, images, LABELS)
     monkeypatch.setattr(explorer, "_draw", lambda: 1 / 0)
     before = len(sent)
     explorer.controls["map"].value = 3
-    fault = explorer.children[1]
-    assert [widget for _, widget, _ in sent[before + 1 :]] == [fault.model_id]
+    ((_, _, data),) = sent[before:]
+    assert data["state"] == {"at_map": 3, "fault": "ZeroDivisionError: division by zero"}
 
 
 # --- when they are closed
@@ -147,24 +177,14 @@ def test_a_cell_that_is_run_31_times_leaves_one_explorer(shell, sent, model, ima
     assert [explorer() is not None for explorer in made] == [False] * 30 + [True]
 
 
-def test_a_page_that_is_loaded_again_is_painted_once(shell, sent, model, images, monkeypatch):
-    """Each canvas in it says that it is ready. Were the 30 closed ones still there, they would answer, too."""
-    canvases, painted = [], []
-
-    def draw():
-        explorer = draw_a_digit(model, images[0, 0])
-        canvases.extend(part.model_id for part in family(explorer) if isinstance(part, Canvas))
-        show(explorer)
-
-    for _ in range(31):
-        run(shell, "drawing", draw).raise_error()
-    monkeypatch.setattr(Canvas()._canvas_manager, "send", lambda *message, **more: painted.append(message))
-    comms = comm.get_comm_manager().comms
-    ready = {"content": {"data": {"method": "custom", "content": {"event": "client_ready"}}}, "buffers": []}
-    for canvas in canvases:
-        if canvas in comms:
-            comms[canvas].handle_msg(ready)
-    assert len(painted) == 1
+def test_a_sheet_that_is_laid_out_is_given_the_ink(sent, model, images):
+    """That of its own paper, to be taken away by the first stroke only where it is the example."""
+    explorer, other = draw_a_digit(model, images[0, 0]), draw_a_digit(model)
+    for paper, wanted in ((explorer, True), (other, False)):
+        before = len(sent)
+        paper._receive(paper, {"part": 0, "ready": True}, [])
+        ((_, widget, data),) = sent[before:]
+        assert (widget, data["content"]) == (paper.model_id, {"part": 0, "example": wanted})
 
 
 def test_explorers_side_by_side_live(shell, model, images):
@@ -219,9 +239,8 @@ def test_a_closed_explorer_opens_as_it_was_when_it_is_shown(shell, sent, model, 
     assert is_open(explorer) and explorer.model_id == name
     before = len(sent)
     explorer.controls["example"].value = 1
-    told = {widget for _, widget, _ in sent[before:]}
-    assert {picture.parts[0].model_id for picture in explorer._pictures} <= told
-    assert explorer.children[1].value == ""
+    assert {widget for _, widget, _ in sent[before:]} == {name}
+    assert explorer.fault == ""
 
 
 def test_where_a_cell_has_no_name_nothing_is_closed(shell, model):
@@ -248,20 +267,18 @@ def test_what_was_never_shown_by_itself_lives(shell, model):
     assert all(is_open(one) for one in box)
 
 
-def test_close_leaves_the_canvases_of_others_open(sent, model):
+def test_close_leaves_others_open(sent, model):
     one, other = draw_a_digit(model), draw_a_digit(model)
     before = live()
-    parts = len([*family(one)])
     one.close()
     one.close()
-    assert live() == before - parts and is_open(other)
+    assert live() == before - 2 and is_open(other)
     count = len(sent)
-    other.children[2].children[0].stroke(60, 60, 200, 200)
+    other._parts[0].stroke(60, 60, 200, 200)
     assert len(sent) > count
 
 
 def test_an_explorer_that_could_not_be_made_leaves_nothing_open(sent, model):
-    draw_a_digit(model).close()  # the canvases' common manager stays
     before = live()
     model.features.conv1.weight.data.fill_(torch.nan)
     with pytest.raises(ValueError, match="NaN"):

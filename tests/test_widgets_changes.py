@@ -20,11 +20,8 @@ EXPLORERS = {
 
 
 def shown(explorer):
-    """All that is on the screen, but for the layout: PNG files and texts."""
-    parts = [part for part in explorer._parts if "value" in part.keys and part not in explorer.controls.values()]
-    return [part.value for part in parts] + [
-        button.description for button in explorer._parts if hasattr(button, "icon")
-    ]
+    """All that is on the screen, but for the paper and how the controls stand."""
+    return [shown for _, shown in explorer._shown()]
 
 
 def step_of_a_fused_optimizer(model, images):
@@ -157,7 +154,7 @@ def test_what_can_no_longer_be_shown_is_told(make, change, told, model, images):
     change(model, images, labels)
     (name, control) = list(explorer.controls.items())[1]
     control.value = {"map": (1, 3) if make is explore_steps else 3, "example": 1}[name]
-    assert told in explorer.children[1].value
+    assert told in explorer.fault
     with pytest.raises(ValueError):
         explorer.show(alt="an explorer")
 
@@ -166,10 +163,10 @@ def test_a_drawing_in_train_mode_is_told_until_it_ends(model, images):
     explorer = draw_a_digit(model, images[0, 0])
     model.train()
     explorer.controls["map"].value = (2, 3)
-    assert "call model.eval()" in explorer.children[1].value
+    assert "call model.eval()" in explorer.fault
     model.eval()
     explorer.controls["map"].value = (2, 4)
-    assert explorer.children[1].value == ""
+    assert explorer.fault == ""
 
 
 @pytest.mark.parametrize("make", [explore_switches, explore_steps, explore_feature_maps])

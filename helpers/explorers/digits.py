@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-import ipywidgets as widgets
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -15,8 +14,9 @@ from torch import Tensor, nn
 from helpers.checks import check_images, check_ink, check_labels, kind_of
 from helpers.data import as_mnist
 from helpers.deconvnet import RULES, DeconvNet, Trace
-from helpers.explorers import drawing
-from helpers.explorers.explorer import Explorer, Picture, Thumbnails
+from helpers.explorers.controls import Choice, Selection, Slider
+from helpers.explorers.drawing import Paper
+from helpers.explorers.explorer import Bars, Explorer, Picture, Thumbnails
 from helpers.lenet5 import LeNet5
 from helpers.plotting import Panel, signed_limit
 from helpers.training import predict
@@ -41,8 +41,8 @@ def explore_switches(model: LeNet5, images: Tensor, labels: Tensor) -> Explorer:
     """
     check_again = _check(model, images, labels, "explore_switches")
     images = images.detach()
-    digit, number = _digits(labels), _slider("map", 0, 5)
-    right, down = _slider("right", -4, 4), _slider("down", -4, 4)
+    digit, number = _digits(labels), Slider(0, 5)
+    right, down = Slider(-4, 4), Slider(-4, 4)
     shifted, whole, pooled, moved = (Picture() for _ in range(4))
 
     def draw() -> None:
@@ -100,8 +100,8 @@ def explore_steps(model: LeNet5, images: Tensor, labels: Tensor) -> Explorer:
     """
     check_again = _check(model, images, labels, "explore_steps")
     images = images.detach()
-    digit, number, stage = _digits(labels), _every_map(), _selection("stage", [("0 pooled", 0)])
-    rule, switches = _choice("rule", list(RULES)), _choice("switches", ["recorded", "fixed corner"])
+    digit, number, stage = _digits(labels), _every_map(), Selection([("0 pooled", 0)])
+    rule, switches = _choice(list(RULES)), _choice(["recorded", "fixed corner"])
     image, here, pixels = (Picture() for _ in range(3))
     stages = Thumbnails(7, lambda k: stage.set_trait("value", k))
 
@@ -182,8 +182,8 @@ def explore_feature_maps(model: LeNet5, images: Tensor, labels: Tensor) -> Explo
     check_again = _check(model, images, labels, "explore_feature_maps")
     images = images.detach()
     of_digit = {d: (labels == d).nonzero()[:, 0].tolist() for d in labels.unique().tolist()}
-    digit, example = _selection("digit", [(f"{d}", d) for d in of_digit]), _slider("example", 0, 0)
-    layer, number, part = _slider("layer", 1, 2), _slider("map", 0, 5), _choice("show", ["whole map", "peak"])
+    digit, example = Selection([(f"{d}", d) for d in of_digit]), Slider(0, 0)
+    layer, number, part = Slider(1, 2), Slider(0, 5), _choice(["whole map", "peak"])
     image, feature_map, seen = (Picture() for _ in range(3))
     thumbnails = Thumbnails(16, lambda k: number.set_trait("value", k))
 
@@ -247,11 +247,11 @@ def draw_a_digit(model: LeNet5, start: Tensor | None = None) -> Explorer:
     _check_model(model, "draw_a_digit")
     number = _every_map()
     if start is None:
-        paper = drawing.Paper()
+        paper = Paper()
     else:
         _check_start(start)
-        paper = drawing.Paper(np.kron(start.detach().cpu().numpy(), np.ones((10, 10))))
-    shares = widgets.HTML(layout={"width": "190px", "margin": "0"})
+        paper = Paper(np.kron(start.detach().cpu().numpy(), np.ones((10, 10))))
+    shares = Bars("probability", [f"{digit}" for digit in range(10)])
     read, seen = Picture(), Picture()
 
     def pick(layer: int, k: int) -> None:
@@ -276,7 +276,7 @@ def draw_a_digit(model: LeNet5, start: Tensor | None = None) -> Explorer:
         image, probabilities, pictures = look(_state(model), paper.changes)
         end = signed_limit(torch.cat(list(pictures.values())))
 
-        shares.value = _bars(probabilities)
+        shares.show(probabilities)
         digit = "nothing yet" if probabilities is None else f"read as {int(probabilities.argmax())}"
         read.show(digit, [Panel(image)], 1, "your drawing, brought to MNIST's size and place", probabilities)
         large = pictures[layer][k]
@@ -297,18 +297,6 @@ def draw_a_digit(model: LeNet5, start: Tensor | None = None) -> Explorer:
     )
     paper.changed = _throttle(_FRAME, explorer.answer)
     return explorer
-
-
-def _bars(probabilities: Tensor | None) -> str:
-    """The probabilities `(10,)` of the digits as bars; without them, the digits alone."""
-    rows = []
-    for digit in range(10):
-        share = 0.0 if probabilities is None else float(probabilities[digit])
-        text = "" if probabilities is None else f"{share:.0%}"
-        bar = f'<div style="background: currentColor; height: 10px; width: {share:.1%}"></div>'
-        rows.append(f"<span>{digit}</span>{bar}<span>{text}</span>")
-    grid = "display: grid; grid-template-columns: 1em 120px 3em; gap: 4px 8px; align-items: center; line-height: 1.3"
-    return f"<b>probability</b><div style='{grid}'>{''.join(rows)}</div>"
 
 
 def _throttle(seconds: float, function: Callable[[], None]) -> Callable[[], None]:
@@ -426,31 +414,13 @@ def _range(values: Tensor) -> str:
     return f"from {float(values.min()):.2f} to {float(values.max()):.2f}".replace("-", "−")
 
 
-# The controls. Each has its name at its left, and its value at its right, in words.
-
-_LAYOUT = {"width": "auto", "flex": "1 1 240px", "max_width": "420px", "min_width": "0"}
-_STYLE = {"description_width": "80px"}
+def _digits(labels: Tensor) -> Selection:
+    return Selection([(f"{digit}", i) for i, digit in enumerate(labels.tolist())])
 
 
-def _slider(name: str, low: int, high: int) -> widgets.IntSlider:
-    value = 0 if low <= 0 <= high else low
-    return widgets.IntSlider(value, low, high, description=name, tooltip=name, layout=_LAYOUT, style=_STYLE)
+def _every_map() -> Selection:
+    return Selection([(f"{layer}·{k}", (layer, k)) for layer, count in _COUNTS.items() for k in range(count)])
 
 
-def _selection(name: str, options: Sequence[tuple[str, object]]) -> widgets.SelectionSlider:
-    return widgets.SelectionSlider(description=name, tooltip=name, options=options, layout=_LAYOUT, style=_STYLE)
-
-
-def _digits(labels: Tensor) -> widgets.SelectionSlider:
-    return _selection("digit", [(f"{digit}", i) for i, digit in enumerate(labels.tolist())])
-
-
-def _every_map() -> widgets.SelectionSlider:
-    return _selection("map", [(f"{layer}·{k}", (layer, k)) for layer, count in _COUNTS.items() for k in range(count)])
-
-
-def _choice(name: str, options: list[str]) -> widgets.ToggleButtons:
-    # Their own layout puts the name above them.
-    layout = {"display": "flex", "flex": "0 1 auto", "flex_flow": "row wrap", "width": "auto", "min_width": "0"}
-    style = {**_STYLE, "button_width": "auto"}
-    return widgets.ToggleButtons(description=name, tooltip=name, options=options, layout=layout, style=style)
+def _choice(options: Sequence[str]) -> Choice:
+    return Choice([(option, option) for option in options])

@@ -1,68 +1,54 @@
-"""What the explorers of `helpers.explorers` are made of: pictures, thumbnails, and the box that lets them answer.
+"""What the explorers of `helpers.explorers` are made of: pictures, thumbnails, and the whole that lets them answer.
 
-While a slider moves, nothing is drawn by matplotlib: small PNG files are set on `Image` widgets, and only those that
-change travel to the browser.
+An explorer is one widget. While a slider moves, nothing is drawn by matplotlib: the pictures that change travel to the
+page as levels, in one message, and become pictures there (`helpers/explorers/page`).
 """
 
-import html
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
-import ipywidgets as widgets
 import matplotlib.pyplot as plt
-import numpy as np
+from anywidget import AnyWidget
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
-from traitlets import Unicode
+from traitlets import Dict, Int, Unicode
 
 from helpers.explorers import frames
-from helpers.explorers.outputs import family, note_shown
+from helpers.explorers.controls import Control
+from helpers.explorers.drawing import Paper
+from helpers.explorers.outputs import note_shown
+from helpers.explorers.page import CSS, module
 from helpers.plotting import STYLE, WIDTH, Panel, as_image, panels
 
 SIDE = 196  # pixels on the screen of a large picture: 7 for each one of an image
-_THUMBNAIL = 56
-_COLUMNS = 4
-_PLACE = (64, 84)  # width and height that a thumbnail and its label take
-_ROW = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "4px 16px"}
-_GRADIENTS = {kind: frames.gradient(kind) for kind in ("signed", "activation")}
-_TEXT = "line-height: 1.35; color: var(--jp-ui-font-color1, inherit)"
+_LARGE = {"side": SIDE, "small": 60, "gap": 5}
+_THUMBNAIL = {"side": 56, "small": 18, "gap": 0}
 
 
-# Around a thumbnail, chosen or not: in a colour that stands out on a light page, on a dark one and from the maps.
-_FRAMES = {True: "2px solid #d65400", False: "2px solid transparent"}
-
-
-class DescribedImage(widgets.Image):
-    """An image whose tooltip is its name for those who can't see it.
-
-    ipywidgets' own fails on a tooltip, as it looks for a description first.
-    """
-
-    description = Unicode("").tag(sync=True)
-
-
-class Picture(widgets.VBox):
+class Picture:
     """A large picture of one panel, or of a few, with their scale and a caption.
 
     Attributes:
         panels: what is shown.
         end: of the scale of what is signed, or of activations.
         probabilities: `(n,)`, of the classes, if it was read: a still picture has room for them.
-        parts: the widgets that change.
+        words, drawn: the same for the page.
     """
+
+    page: dict[str, Any] = {"kind": "picture", **_LARGE}
 
     def __init__(self) -> None:
         self.panels: list[Panel] = []
         self.end = 1.0
         self.probabilities: Tensor | None = None
-        self._image = DescribedImage(format="png", layout={"width": f"{SIDE}px", "height": f"{SIDE}px", "margin": "0"})
-        self._caption = widgets.HTML(layout={"width": f"{SIDE}px", "min_height": "8em", "margin": "0"})
-        self.parts = [self._image, self._caption]
-        super().__init__(self.parts, layout={"width": f"{SIDE}px", "flex": "0 0 auto"})
+        self.words: dict[str, Any] = {}
+        self.drawn: dict[str, Any] = {}
 
     def show(
         self, label: str, panels: Sequence[Panel], end: float, text: str = "", probabilities: Tensor | None = None
@@ -73,41 +59,32 @@ class Picture(widgets.VBox):
             self.panels = [replace(panels[0], label=label)]
         else:
             self.panels = [replace(panel, label=f"{label}, {panel.label}") for panel in panels]
-        self._image.value = frames.png(_square(panels, end, SIDE, small=60, gap=5), kind)
-        self._image.tooltip = f"{label}. {text}"
-        self._caption.value = (
-            f'<div style="{_TEXT}">{_scale(kind, end)}<b>{html.escape(label)}</b><br>{html.escape(text)}</div>'
-        )
+        place, levels = _place(panels, end, **_LARGE)
+        self.words = {"label": label, "text": text, "marks": _marks(kind, end)}
+        self.drawn = {"kind": kind, "place": place, "levels": levels}
 
 
-def _square(panels: Sequence[Panel], end: float, side: int, small: int, gap: int) -> np.ndarray:
-    """One panel in a square of `side` pixels, or a few in rows of three, each `small` pixels wide."""
-    if len(panels) == 1:
-        return frames.cell(panels[0], end, side)
-    cells = [frames.cell(panel, end, small) for panel in panels]
-    return frames.centred(frames.grid(cells, 3, -(-len(cells) // 3), small + gap, small + gap), side)
+def _place(panels: Sequence[Panel], end: float, side: int, small: int, gap: int) -> tuple[dict[str, Any], bytes]:
+    """What stands in a square of `side` pixels, one panel or a few, each `small` pixels wide; and its levels."""
+    maps = [frames.levels(panel, end, side if len(panels) == 1 else small) for panel in panels]
+    place: dict[str, Any] = {"shapes": [levels.shape for levels in maps]}
+    if panels[0].dots is not None:
+        place["dots"] = panels[0].dots.T.tolist()
+    return place, b"".join(levels.tobytes() for levels in maps)
 
 
-def _scale(kind: str, end: float) -> str:
-    """A colour bar with its ends, and with zero; for an image, whose scale needs no telling, the room for one."""
-    if kind == "ink":
-        return '<div style="height: 28px"></div>'
-    marks = ["0", f"{end:.2f}"] if kind == "activation" else [f"−{end:.2f}", "0", f"{end:.2f}"]
-    return (
-        f'<div style="height: 8px; margin-top: 4px; background: {_GRADIENTS[kind]}"></div>'
-        '<div style="height: 16px; display: flex; justify-content: space-between; font-size: 85%">'
-        + "".join(f"<span>{mark}</span>" for mark in marks)
-        + "</div>"
-    )
+def _marks(kind: str, end: float) -> list[str]:
+    """What stands at the ends of a scale, and at zero; none for an image, whose scale needs no telling."""
+    return {"ink": [], "activation": ["0", f"{end:.2f}"], "signed": [f"−{end:.2f}", "0", f"{end:.2f}"]}[kind]
 
 
-class Thumbnails(widgets.GridBox):
+class Thumbnails:
     """Small pictures in rows of four, each a button with its label.
 
     Attributes:
         panels: the first panel of each place that is shown, with its label.
         end: of their common scale.
-        parts: the widgets that change.
+        words, drawn: the same for the page.
 
     Args:
         count: how many places there are.
@@ -117,48 +94,10 @@ class Thumbnails(widgets.GridBox):
     def __init__(self, count: int, pick: Callable[[int], None]) -> None:
         self.panels: list[Panel] = []
         self.end = 1.0
-        self._rows = -(-count // _COLUMNS)
-        self._shown: np.ndarray | None = None
-        self._named: tuple | None = None
-        width, height = _PLACE
-        self._sheet = DescribedImage(
-            format="png",
-            layout={
-                "grid_area": f"1 / 1 / {self._rows + 1} / {_COLUMNS + 1}",
-                "width": f"{_COLUMNS * width}px",
-                "height": f"{self._rows * height}px",
-                "margin": "0",
-            },
-        )
-        self._buttons = []
-        style = widgets.ButtonStyle(button_color="transparent", font_size="11px")
-        for k in range(count):
-            row, column = k // _COLUMNS + 1, k % _COLUMNS + 1
-            button = widgets.Button(
-                layout={
-                    "grid_area": f"{row} / {column} / {row + 1} / {column + 1}",
-                    # Small enough that its shadow, when it is touched, does not fall on the next thumbnail.
-                    "width": f"{width - 2}px",
-                    "height": f"{height - 6}px",
-                    "margin": "1px",
-                    "padding": f"{_THUMBNAIL - 3}px 0 0",
-                    "border": _FRAMES[False],
-                },
-                style=style,
-            )
-            button.on_click(lambda _, k=k: pick(k))
-            self._buttons.append(button)
-        self.parts = [self._sheet, *self._buttons, *(button.layout for button in self._buttons)]
-        super().__init__(
-            [self._sheet, *self._buttons],
-            layout={
-                "grid_template_columns": f"repeat({_COLUMNS}, {width}px)",
-                "grid_template_rows": f"repeat({self._rows}, {height}px)",
-                "width": f"{_COLUMNS * width}px",
-                "overflow": "visible",
-                "flex": "0 0 auto",
-            },
-        )
+        self.page = {"kind": "thumbnails", "count": count, **_THUMBNAIL}
+        self.words: dict[str, Any] = {}
+        self.drawn: dict[str, Any] = {}
+        self._pick = pick
 
     def show(
         self, labels: Sequence[str], places: Sequence[Sequence[Panel]], end: float, chosen: int | None, name: str
@@ -172,35 +111,50 @@ class Thumbnails(widgets.GridBox):
         """
         self.panels = [replace(place[0], label=label) for label, place in zip(labels, places, strict=True)]
         self.end = end
-        cells = [_square(place, end, _THUMBNAIL, small=18, gap=0) for place in places]
-        sheet = frames.grid(cells, _COLUMNS, self._rows, *_PLACE)
-        if self._shown is None or not np.array_equal(sheet, self._shown):
-            self._shown = sheet
-            self._sheet.value = frames.png(sheet, "signed")
-        named = (list(labels), chosen, name)
-        if named != self._named:
-            self._named = named
-            self._name(*named)
+        drawn = [_place(place, end, **_THUMBNAIL) for place in places]
+        self.words = {"labels": list(labels), "chosen": chosen, "name": name}
+        self.drawn = {"places": [place for place, _ in drawn], "levels": b"".join(levels for _, levels in drawn)}
 
-    def _name(self, labels: list[str], chosen: int | None, name: str) -> None:
-        self._sheet.tooltip = ", ".join(f"{name} {label}" for label in labels)
-        for k, button in enumerate(self._buttons):
-            there = k < len(labels)
-            button.description = labels[k] if there else ""
-            button.tooltip = f"{name} {labels[k]}" if there else ""
-            button.layout.border = _FRAMES[k == chosen]
-            button.layout.visibility = "visible" if there else "hidden"
+    def receive(self, news: dict[str, Any]) -> None:
+        """What the page tells."""
+        self._pick(news["pick"])
 
 
-class Explorer(widgets.VBox):
+class Bars:
+    """Shares of a whole as bars.
+
+    Attributes:
+        words: the same for the page.
+
+    Args:
+        title: what they are shares of.
+        names: of what each is the share.
+    """
+
+    def __init__(self, title: str, names: Sequence[str]) -> None:
+        self.page = {"kind": "bars", "title": title}
+        self._names = list(names)
+        self.show(None)
+
+    def show(self, shares: Tensor | None) -> None:
+        """Show the shares `(len(names),)`; without them, the names alone."""
+        self.words = {"names": self._names, "shares": None if shares is None else shares.tolist()}
+
+
+class Explorer(AnyWidget):
     """Controls, and the pictures that answer to them.
 
     Where no kernel runs, a still picture stands in its place. If an answer fails, its error is shown below the
     controls, and the pictures stay as they were. When no output shows it any more, it is closed (`helpers.outputs`),
     and when it is shown again, it opens again.
 
+    The page (`page/explorer.js`) finds in the model: `page`, what there is to be laid out; for each control
+    `range_NAME`, where it can stand, and `at_NAME`, where it does; for each part `words_NUMBER` and `drawn_NUMBER`,
+    what it says and what is drawn in it; `fault`, what went wrong. It sets `at_NAME`, and tells parts what a hand has
+    done to them.
+
     Attributes:
-        controls: the widgets that choose what is shown, by their names.
+        controls: those that choose what is shown, by their names.
 
     Args:
         title: what to do with it.
@@ -210,37 +164,43 @@ class Explorer(widgets.VBox):
         beside: what stands before the pictures; `draw` may change it, too.
     """
 
+    _esm = module("explorer.js")
+    _css = CSS
+
+    page = Dict().tag(sync=True)
+    fault = Unicode().tag(sync=True)
+
     def __init__(
         self,
         title: str,
-        controls: Mapping[str, widgets.ValueWidget],
+        controls: Mapping[str, Control],
         pictures: Sequence[Picture | Thumbnails],
         draw: Callable[[], None],
-        beside: Sequence[widgets.Widget] = (),
+        beside: Sequence[Paper | Bars] = (),
     ) -> None:
+        draw()
         self.controls = dict(controls)
         self._title, self._pictures, self._draw, self._drawing = title, list(pictures), draw, False
-        self._fault = widgets.HTML(layout={"margin": "0"})
-        parts = [part for picture in self._pictures for part in picture.parts]
-        # A SelectionSlider may not wait: new options without a new index leave the old option's name on the screen.
-        waiting = [one for one in self.controls.values() if not isinstance(one, widgets.SelectionSlider)]
-        self._parts = [*waiting, *beside, *parts, self._fault]
-        super().__init__(
-            [
-                widgets.Box(list(self.controls.values()), layout=_ROW),
-                self._fault,
-                widgets.Box([*beside, *self._pictures], layout={**_ROW, "padding": "8px 2px", "overflow": "visible"}),
-            ]
+        self._parts = [*beside, *pictures]
+        self.add_traits(
+            **{f"range_{name}": Dict(control.range).tag(sync=True) for name, control in controls.items()},
+            **{f"at_{name}": Int(control.at).tag(sync=True) for name, control in controls.items()},
+            **{key: Dict(shown).tag(sync=True) for key, shown in self._shown()},
         )
-        self.add_class("explorer")
-        try:
-            with self._together():
-                draw()
-        except Exception:
-            self.close()
-            raise
-        for control in self.controls.values():
+        super().__init__(
+            page={
+                "controls": [{"name": name, "kind": control.kind} for name, control in controls.items()],
+                "parts": [part.page for part in self._parts],
+                "palettes": frames.PALETTES,
+            }
+        )
+        for k, part in enumerate(self._parts):
+            if isinstance(part, Paper):
+                part.tell = partial(self._tell_part, k)
+        self.on_msg(self._receive)
+        for name, control in controls.items():
             control.observe(self.answer, names="value")
+            self.observe(partial(self._moved, name), names=f"at_{name}")
 
     def answer(self, _: object = None) -> None:
         """Draw what the controls ask for, or say what went wrong."""
@@ -250,28 +210,44 @@ class Explorer(widgets.VBox):
             try:
                 self._draw()
             except Exception as fault:
-                told = html.escape(f"{type(fault).__name__}: {fault}")
-                self._fault.value = (
-                    f'<div role="alert" style="{_TEXT}; padding: 4px 8px; border: 2px solid #d65400">'
-                    f"<b>This could not be drawn.</b> {told}<br>The pictures may be those of an earlier setting.</div>"
-                )
+                self.fault = f"{type(fault).__name__}: {fault}"
             else:
-                self._fault.value = ""
+                self.fault = ""
 
     @contextmanager
     def _together(self) -> Iterator[None]:
-        """One drawing at a time, whose messages to the browser leave together in the end.
-
-        Sent on the way, they hold up what is still to be drawn, and the pictures would not change at once.
-        """
+        """One drawing at a time, all of whose changes go to the page in one message, in the end."""
         self._drawing = True
         try:
-            with ExitStack() as held:
-                for part in reversed(self._parts):
-                    held.enter_context(part.hold_sync())
+            with self.hold_sync():
                 yield
+                for name, control in self.controls.items():
+                    self.set_trait(f"range_{name}", control.range)
+                    self.set_trait(f"at_{name}", control.at)
+                for key, shown in self._shown():
+                    self.set_trait(key, shown)
         finally:
             self._drawing = False
+
+    def _shown(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What the parts show, but for paper, which tells what happens to it by itself."""
+        for k, part in enumerate(self._parts):
+            if not isinstance(part, Paper):
+                yield f"words_{k}", part.words
+            if isinstance(part, Picture | Thumbnails):
+                yield f"drawn_{k}", part.drawn
+
+    def _moved(self, name: str, change: dict[str, Any]) -> None:
+        """A hand has moved the control of that name in the page, perhaps to where it can no longer stand."""
+        if not self._drawing:
+            self.controls[name].at = change["new"]
+            self.set_trait(f"at_{name}", self.controls[name].at)
+
+    def _receive(self, _: object, news: dict[str, Any], buffers: object) -> None:
+        self._parts[news["part"]].receive(news)
+
+    def _tell_part(self, k: int, news: dict[str, Any], buffers: Sequence[bytes]) -> None:
+        self.send({"part": k, **news}, buffers)
 
     def at(self, **settings: object) -> "Explorer":
         """The same explorer, with the controls of these names set to these values, in this order.
@@ -306,7 +282,7 @@ class Explorer(widgets.VBox):
         width = 100 // columns
         rows = [[replace(one, label=textwrap.fill(one.label, width)) for one in row] for row in rows]
         rows[0] = [replace(one, label=textwrap.fill(one.label, wide * width)) for one in large]
-        words = [_in_words(name, control) for name, control in self.controls.items()]
+        words = [control.in_words(name) for name, control in self.controls.items()]
         lines = ["      ".join(words[i : i + 3]) for i in range(0, len(words), 3)]
         figure = panels(rows, "\n".join([self._title, *lines]), limit=ends[0] if ends else None)
         if free := figure.axes[len(large) : columns]:
@@ -331,24 +307,25 @@ class Explorer(widgets.VBox):
     def _as_output(self, alt: str, name: str | None) -> tuple[dict, dict]:
         with self._together():
             self._draw()  # the model may have learnt since the last answer
-            self._fault.value = ""
+            self.fault = ""
         data, metadata = as_image(self.still(), alt, name)._repr_mimebundle_()
         self.open()
         note_shown(self)
-        return {**super()._repr_mimebundle_(), "text/plain": alt, **data}, metadata
+        shown, more = super()._repr_mimebundle_() or ({}, {})
+        return {**shown, "text/plain": alt, **data}, {**more, **metadata}
 
     def close(self) -> None:
-        """Close it with all that it is made of, so that neither the kernel nor a browser keeps any of it."""
+        """Close it, so that neither the kernel nor a browser keeps any of it."""
         if self.comm is not None:
-            for part in [*family(self)][::-1]:
-                widgets.Widget.close(part)
+            self.layout.close()
+            super().close()
 
     def open(self) -> None:
         """Open it again, as it was, if it has been closed."""
         if self.comm is None:
-            for part in family(self):
-                widgets.Widget.open(part)
-                part.__dict__.pop("_repr_mimebundle_", None)  # which Widget.close has covered by None
+            self.layout.open()
+            super().open()
+            self.__dict__.pop("_repr_mimebundle_", None)  # which Widget.close has covered by None
 
 
 def _fill(figure: Figure, large: list[Axes], free: list[Axes], wide: int, probabilities: Tensor | None) -> None:
@@ -373,15 +350,3 @@ def _fill(figure: Figure, large: list[Axes], free: list[Axes], wide: int, probab
         for digit, share in enumerate(probabilities.tolist()):
             bars.text(-0.05, digit, f"{digit}", va="center", ha="right")
             bars.text(share + 0.03, digit, f"{share:.0%}", va="center")
-
-
-def _in_words(name: str, control: widgets.ValueWidget) -> str:
-    """How a control stands: `digit ───●───── 5`."""
-    if isinstance(control, widgets.ToggleButtons):
-        return "  ".join(f"{'●' if label == control.label else '○'} {label}" for label in control.options)
-    if isinstance(control, widgets.SelectionSlider):
-        position, last, value = control.index, len(control.options) - 1, control.label
-    else:
-        position, last, value = control.value - control.min, control.max - control.min, control.value
-    before = round(6 * position / max(last, 1))
-    return f"{name} {'─' * before}●{'─' * (6 - before)} {value}"

@@ -5,7 +5,6 @@ time: a page that is loaded again asks for all. A cell that makes an explorer of
 times would leave three thousand.
 """
 
-from collections.abc import Iterator
 from weakref import WeakKeyDictionary, WeakSet
 
 import ipywidgets as widgets
@@ -50,16 +49,3 @@ def _assign(cell: str | None) -> None:
     for explorer in _shown_now:
         _cells.setdefault(explorer, set()).add(cell)
     _shown_now.clear()
-
-
-def family(widget: widgets.Widget, seen: set[widgets.Widget] | None = None) -> Iterator[widgets.Widget]:
-    """`widget` and all that it is made of, layouts and styles too, each after its own parts."""
-    seen = set() if seen is None else seen
-    seen.add(widget)
-    for name in widget.keys:
-        value = getattr(widget, name)
-        for part in value if isinstance(value, (list, tuple)) else [value]:
-            # All canvases of a kernel draw through one manager.
-            if isinstance(part, widgets.Widget) and part not in seen and name != "_canvas_manager":
-                yield from family(part, seen)
-    yield widget

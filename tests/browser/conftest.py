@@ -20,13 +20,20 @@ def lab(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def opened(chromium, lab):
+def requests():
+    """The addresses that the opened notebooks have asked for so far."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def opened(chromium, lab, requests):
     """A function that opens a notebook and runs it, the first time it is asked for it, and gives its page."""
     pages = {}
 
     def page_of(name):
         if name not in pages:
             pages[name] = new_page(chromium)
+            pages[name].on("request", lambda request: requests.append(request.url))
             open_notebook(pages[name], lab, f"notebooks/{name}")
             assert run_all(pages[name]) == []
         pages[name].bring_to_front()

@@ -154,7 +154,7 @@ def explorer(page: Page, call: str) -> Locator:
     """The explorer that the cell with `call` in its code shows, scrolled to."""
     scroll_to(page, call)
     box = page.locator(f"[data-call='{call}'] .explorer")
-    box.wait_for()
+    box.locator("canvas").first.wait_for()
     box.scroll_into_view_if_needed()
     rest(box)
     return box
@@ -180,57 +180,61 @@ def rest(box: Locator) -> None:
 
 
 def settled(box: Locator) -> bool:
-    """Whether all its pictures are there and nothing has moved for a tenth of a second."""
+    """Whether nothing has moved for a tenth of a second."""
     places = (
         """box => [...box.querySelectorAll('*')].map(e => e.getBoundingClientRect()).map(r => [r.x, r.y, r.width])"""
     )
     before = box.evaluate(places)
     time.sleep(0.1)
-    loaded = box.evaluate("box => [...box.querySelectorAll('img')].every(i => i.complete && i.naturalWidth)")
-    return loaded and box.evaluate(places) == before
-
-
-def handle(box: Locator, name: str) -> Locator:
-    """The handle of the slider of that name."""
-    return slider(box, name).locator(".noUi-handle")
+    return box.evaluate(places) == before
 
 
 def slider(box: Locator, name: str) -> Locator:
-    return box.locator(".widget-slider").filter(has=box.page.get_by_text(name, exact=True))
+    """The slider that a screen reader finds under that name."""
+    return box.get_by_role("slider", name=name, exact=True)
 
 
 def readout(box: Locator, name: str) -> str:
-    return slider(box, name).locator(".widget-readout").inner_text()
+    return slider(box, name).locator("..").locator("output").inner_text()
+
+
+def way(box: Locator, name: str) -> Callable[[float], tuple[float, float]]:
+    """Where on the screen the slider's handle stands at each share of its way."""
+    place = slider(box, name).bounding_box()
+    half = 8  # of the handle's width
+    return lambda share: (place["x"] + half + share * (place["width"] - 2 * half), place["y"] + place["height"] / 2)
+
+
+def take(box: Locator, name: str) -> None:
+    """Press the mouse's button on the slider's handle."""
+    share = slider(box, name).evaluate("e => (e.value - e.min) / ((e.max - e.min) || 1)")
+    box.page.mouse.move(*way(box, name)(share))
+    box.page.mouse.down()
 
 
 def drag(box: Locator, name: str, share: float) -> None:
     """Take the slider's handle with the mouse, and bring it to that share of its way."""
     rest(box)  # the way may have become another
-    knob, track = handle(box, name).bounding_box(), slider(box, name).locator(".noUi-base").bounding_box()
-    x, y = knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 2
-    goal = track["x"] + share * track["width"]
-    mouse = box.page.mouse
-    mouse.move(x, y)
-    mouse.down()
-    mouse.move(goal, y)
-    mouse.up()
+    take(box, name)
+    box.page.mouse.move(*way(box, name)(share))
+    box.page.mouse.up()
 
 
 def press(box: Locator, name: str, key: str, times: int = 1) -> None:
     """Press a key while the slider of that name has the focus."""
-    handle(box, name).focus()
+    slider(box, name).focus()
     for _ in range(times):
         box.page.keyboard.press(key)
 
 
 def pictures(box: Locator) -> list[Locator]:
     """The large pictures."""
-    return [image for image in box.locator("img").all() if image.bounding_box()["width"] == 196]
+    return box.locator(".picture canvas").all()
 
 
 def sheets(box: Locator) -> list[Locator]:
     """The sheets of thumbnails."""
-    return [image for image in box.locator("img").all() if image.bounding_box()["width"] == 256]
+    return box.locator(".thumbnails").all()
 
 
 def pixels(locator: Locator) -> np.ndarray:

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from lab import handle, pictures, press, readout, rest, slider, wait_for
+from lab import pictures, press, readout, rest, take, wait_for, way
 from playwright.sync_api import Locator
 
 # What was measured: explorer, slider, how many values it has, seconds.
@@ -11,41 +11,32 @@ LATENCIES: list[tuple[str, str, int, list[float]]] = []
 
 PACE = 0.06  # seconds from one value to the next: a slider of 22 values in 1.3 s
 
-# Notes each change of a slider's value, each picture that is set, and when a frame with it has been painted: a
-# message that is posted before a frame is drawn arrives after it.
+# Notes each change of a slider's value, each tooltip that is set, as happens whenever a picture is drawn, and when a
+# frame with it has been painted: a message that is posted before a frame is drawn arrives after it.
 WATCH = """
     box => {
-        const seen = window.watched = {events: [], set: [], shown: []};
-        for (const slider of box.querySelectorAll('.widget-slider')) {
-            const name = slider.querySelector('.widget-label').textContent;
-            const value = slider.querySelector('.widget-readout');
+        const seen = window.watched = {events: [], drawn: []};
+        for (const slider of box.querySelectorAll('.slider')) {
+            const name = slider.querySelector('.name').textContent;
+            const value = slider.querySelector('.readout');
             new MutationObserver(() => seen.events.push([performance.now(), name, value.textContent]))
                 .observe(value, {childList: true, characterData: true, subtree: true});
         }
-        const images = [...box.querySelectorAll('img')];
-        images.forEach((image, k) => {
-            new MutationObserver(() => seen.set.push([k, image.src, image.title]))
-                .observe(image, {attributeFilter: ['src']});
-            image.addEventListener('load', () => {
-                const src = image.src;
-                requestAnimationFrame(() => {
-                    const {port1, port2} = new MessageChannel();
-                    port1.onmessage = () => seen.shown.push([performance.now(), src]);
-                    port2.postMessage(0);
-                });
+        const pictures = [...box.querySelectorAll('.picture canvas')];
+        new MutationObserver(changes => {
+            const drawn = changes.map(({target}) => ({k: pictures.indexOf(target), title: target.title, at: null}));
+            seen.drawn.push(...drawn);
+            requestAnimationFrame(() => {
+                const {port1, port2} = new MessageChannel();
+                port1.onmessage = () => drawn.forEach(one => one.at = performance.now());
+                port2.postMessage(0);
             });
-        });
+        }).observe(box, {attributeFilter: ['title'], subtree: true});
     }
 """
 
-# Whether the last file that was set on each picture has been painted.
-ALL_PAINTED = """
-    () => {
-        const last = new Map(window.watched.set.map(([k, src]) => [k, src]));
-        const painted = new Set(window.watched.shown.map(([, src]) => src));
-        return [...last.values()].every(src => painted.has(src));
-    }
-"""
+# Whether all that was drawn has been painted.
+ALL_PAINTED = "() => window.watched.drawn.every(one => one.at !== null)"
 
 
 @dataclass(frozen=True)
@@ -71,15 +62,13 @@ def drag_through(box: Locator, name: str, picture: int, sweeps: int = 3) -> Drag
     """
     title_of = titles(box, name, picture)
     box.evaluate(WATCH)
-    knob, track = handle(box, name).bounding_box(), slider(box, name).locator(".noUi-base").bounding_box()
-    x, y, mouse = knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 2, box.page.mouse
-    mouse.move(x, y)
-    mouse.down()
+    place, mouse = way(box, name), box.page.mouse
+    take(box, name)
     steps = len(title_of) - 1
     start = time.monotonic()
     for k in range(1, 2 * sweeps * steps + 1):
         share = 1 - abs(k / steps % 2 - 1)  # to the end and back, again and again
-        mouse.move(track["x"] + share * track["width"], y)
+        mouse.move(*place(share))
         time.sleep(max(0.0, start + (k + 1) * PACE - time.monotonic()))
     mouse.up()
     wait_for(lambda: pictures(box)[picture].get_attribute("title") == title_of[readout(box, name)], "the end is lost")
@@ -109,19 +98,16 @@ def titles(box: Locator, name: str, picture: int) -> dict[str, str]:
 def latencies(watched: dict, name: str, picture: int, title_of: dict[str, str]) -> tuple[list[float], bool]:
     """Seconds from each event to the frame that answers it, and whether the last answer is that of the last event.
 
-    An answer begins when the named picture is set, and ends with the last of all pictures that are set before the next
-    answer begins. Answers come in the order of their events, though not each event has one: it is then answered by the
-    answer to a later one.
+    An answer begins when the named picture is drawn, and ends with the last of all pictures that are drawn before the
+    next answer begins. Answers come in the order of their events, though not each event has one: it is then answered by
+    the answer to a later one.
     """
-    painted = {}
-    for at, src in watched["shown"]:
-        painted.setdefault(src, at)
     answers = []  # [title, end]
-    for k, src, title in watched["set"]:
-        if k == picture:
-            answers.append([title, 0.0])
-        if answers and src in painted:
-            answers[-1][1] = max(answers[-1][1], painted[src])
+    for one in watched["drawn"]:
+        if one["k"] == picture:
+            answers.append([one["title"], 0.0])
+        if answers:
+            answers[-1][1] = max(answers[-1][1], one["at"])
     events = []
     for at, which, value in watched["events"]:
         # The slider also writes its value again when it is let go.

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from urllib.parse import urlsplit
 
 import nbformat
 import numpy as np
@@ -20,7 +21,7 @@ EXPLORERS = {
     "draw_a_digit(": NOTEBOOKS[3],
 }
 
-PARTS = "img, canvas, button, .widget-slider, .widget-html"
+PARTS = "canvas, button, .slider, .choice, figcaption, .bars"
 
 # The least contrast between a text and what is behind it, among all texts of the explorer (WCAG 2.1, 1.4.3).
 CONTRAST = """
@@ -150,17 +151,32 @@ def opened_png(data):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
 
 
-def test_every_control_has_a_label_and_can_be_reached_by_keys(opened):
+def test_every_control_is_named_to_a_screen_reader_and_can_be_reached_by_keys(opened):
     for call, name in EXPLORERS.items():
         box = explorer(opened(name), call)
-        for one in box.locator(".widget-slider, .widget-toggle-buttons").all():
-            assert one.locator(".widget-label").inner_text().strip()
-        for one in box.locator(".widget-slider").all():
-            assert one.locator(".widget-readout").inner_text().strip()
-        for one in box.locator(".noUi-handle, button:visible, canvas").all():
+        sliders = box.get_by_role("slider").all()
+        assert len(sliders) == box.locator(".slider:visible").count() > 0
+        for one in sliders:
+            words = one.locator("..").inner_text().split("\n")
+            assert [one.get_attribute(key) for key in ("aria-label", "aria-valuetext")] == words and all(words)
+        for group in box.locator(".choice").all():
+            assert group.get_attribute("aria-label") == group.locator(".name").inner_text()
+            assert group.get_by_role("button", pressed=True).count() == 1
+        for sheet in box.locator(".thumbnails").all():
+            assert sheet.get_by_role("button", pressed=True).count() <= 1
+        for one in box.locator("input, button:visible, .paper canvas").all():
             assert one.evaluate("e => e.tabIndex >= 0")
-        for one in box.locator("img, canvas, button:visible").all():
-            assert one.evaluate("e => e.title || e.textContent.trim()"), "it has no name"
+        for one in box.locator(".picture canvas, .paper canvas").all():
+            assert one.get_attribute("role") and one.get_attribute("aria-label") == one.get_attribute("title") != ""
+        for one in box.locator("button:visible").all():
+            assert one.inner_text().strip()
+
+
+def test_nothing_is_loaded_from_elsewhere(opened, requests, lab):
+    for call, name in EXPLORERS.items():
+        explorer(opened(name), call)
+    asked = [urlsplit(address) for address in requests]
+    assert {address.netloc for address in asked if address.scheme not in ("blob", "data")} == {urlsplit(lab).netloc}
 
 
 def test_an_error_is_shown_in_the_widget_and_goes_away_again(opened):
@@ -177,6 +193,8 @@ def test_an_error_is_shown_in_the_widget_and_goes_away_again(opened):
     alert = box.get_by_role("alert")
     alert.wait_for()
     assert "ValueError: layer 'conv1' has NaN or infinity in its weight" in alert.inner_text()
+    execute(page, "explorer.fault = '<b>bold</b>'")
+    wait_for(lambda: "<b>bold</b>" in alert.inner_text(), "an error is not shown as text")
     execute(page, "model.features.conv1.weight.data.copy_(whole)")
     press(box, "example", "ArrowRight")
     see_feature_maps(box, 0, 2, 2, 0)
@@ -235,7 +253,7 @@ def test_a_page_that_is_loaded_again_finds_its_explorers_as_they_were(chromium, 
     page.wait_for_selector(".jp-Notebook")
     page.evaluate("async () => await window.jupyterapp.shell.currentWidget.sessionContext.ready")
     see_feature_maps(explorer(page, "explore_feature_maps("), 0, 0, 2, 11)
-    paper = explorer(page, "draw_a_digit(").locator("canvas")
+    paper = explorer(page, "draw_a_digit(").locator(".paper canvas")
     ink = "c => c.getContext('2d').getImageData(0, 0, 280, 280).data.some((v, i) => i % 4 < 3 && v > 200)"
     wait_for(lambda: paper.evaluate(ink), "the drawing is gone")
     page.close()

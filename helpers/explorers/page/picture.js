@@ -1,0 +1,207 @@
+/**
+ * Maps as pictures: a large one with its scale and a caption, and sheets of small ones, each of which is a button.
+ *
+ * A map comes as one byte for each value, and becomes blocks in the colours of its scale.
+ */
+
+import { make } from "./make.js";
+
+/**
+ * @typedef {object} Place What stands in one square: a map, or a few in rows of three.
+ * @property {[height: number, width: number][]} shapes
+ * @property {[row: number, column: number][]} [dots] On values of the first map.
+ *
+ * @typedef {object} Measures In pixels of the screen.
+ * @property {number} side Of a square.
+ * @property {number} small Of each map, where there are a few in it.
+ * @property {number} gap Between these.
+ *
+ * @typedef {{label: string, text: string, marks: string[]}} Words
+ * @typedef {{labels: string[], chosen: number | null, name: string}} SheetWords
+ * @typedef {{kind: string, place: Place, levels: DataView}} Drawn
+ * @typedef {{places: Place[], levels: DataView}} SheetDrawn
+ * @typedef {Record<string, Uint32Array>} Palettes For each kind of scale, the colours of its levels.
+ */
+
+const ROW = 3;
+
+/**
+ * @param {Measures} measures
+ * @param {Palettes} palettes
+ */
+export function picture(measures, palettes) {
+  const element = make("figure", "picture");
+  const canvas = square(measures.side);
+  canvas.setAttribute("role", "img");
+  const scale = make("div", "scale");
+  const marks = make("div", "marks");
+  const label = make("b");
+  const text = make("span");
+  const caption = make("figcaption");
+  caption.append(scale, marks, label, make("br"), text);
+  element.append(canvas, caption);
+  element.style.width = `${measures.side}px`;
+  return {
+    element,
+    /** @param {Drawn} drawn */
+    draw({ kind, place, levels }) {
+      paint(canvas, measures, place, bytes(levels), palettes[kind]);
+      scale.style.background = gradient(palettes[kind]);
+    },
+    /** @param {Words} words */
+    show(words) {
+      scale.style.visibility = words.marks.length ? "visible" : "hidden";
+      marks.replaceChildren(...words.marks.map((mark) => make("span", "", mark)));
+      label.textContent = words.label;
+      text.textContent = words.text;
+      canvas.title = `${words.label}. ${words.text}`;
+      canvas.setAttribute("aria-label", canvas.title);
+    },
+  };
+}
+
+/**
+ * @param {Measures & {count: number}} measures And how many places there are.
+ * @param {Palettes} palettes
+ * @param {(k: number) => void} pick Called with the number of the place that is clicked.
+ */
+export function thumbnails(measures, palettes, pick) {
+  const element = make("div", "thumbnails");
+  const places = Array.from({ length: measures.count }, (_, k) => {
+    const button = make("button");
+    button.type = "button";
+    const canvas = square(measures.side);
+    const label = make("span");
+    button.append(canvas, label);
+    button.addEventListener("click", () => pick(k));
+    return { button, canvas, label };
+  });
+  element.append(...places.map(({ button }) => button));
+  return {
+    element,
+    /** @param {SheetDrawn} drawn */
+    draw(drawn) {
+      const levels = bytes(drawn.levels);
+      let from = 0;
+      drawn.places.forEach((place, k) => {
+        const to = from + place.shapes.reduce((sum, [height, width]) => sum + height * width, 0);
+        paint(places[k].canvas, measures, place, levels.subarray(from, to), palettes.signed);
+        from = to;
+      });
+    },
+    /** @param {SheetWords} words */
+    show({ labels, chosen, name }) {
+      places.forEach(({ button, label }, k) => {
+        button.style.visibility = k < labels.length ? "visible" : "hidden";
+        label.textContent = labels[k] ?? "";
+        button.title = k < labels.length ? `${name} ${labels[k]}` : "";
+        button.setAttribute("aria-pressed", `${k === chosen}`);
+      });
+    },
+  };
+}
+
+/**
+ * @param {Record<string, DataView>} palettes Three bytes for each colour.
+ * @returns {Palettes}
+ */
+export function colours(palettes) {
+  return Object.fromEntries(
+    Object.entries(palettes).map(([kind, view]) => {
+      const parts = bytes(view);
+      const colour = (/** @type {number} */ _, /** @type {number} */ k) =>
+        (255 << 24) | (parts[3 * k + 2] << 16) | (parts[3 * k + 1] << 8) | parts[3 * k];
+      return [kind, Uint32Array.from({ length: parts.length / 3 }, colour)];
+    }),
+  );
+}
+
+/** @param {number} side */
+function square(side) {
+  const canvas = make("canvas");
+  canvas.width = canvas.height = side;
+  return canvas;
+}
+
+/** @param {DataView} view */
+function bytes(view) {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {Measures} measures
+ * @param {Place} place
+ * @param {Uint8Array} levels Of all its maps, one after the other.
+ * @param {Uint32Array} palette
+ */
+function paint(canvas, { side, small, gap }, { shapes, dots = [] }, levels, palette) {
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.clearRect(0, 0, side, side);
+  context.imageSmoothingEnabled = false;
+  const few = shapes.length > 1;
+  const step = small + gap;
+  const corner = few ? [middle(side, step * Math.ceil(shapes.length / ROW)), middle(side, step * ROW)] : [0, 0];
+  let from = 0;
+  shapes.forEach(([height, width], k) => {
+    const room = few ? small : side;
+    const block = Math.floor(room / Math.max(height, width));
+    const [top, left] = few
+      ? [corner[0] + Math.floor(k / ROW) * step + middle(gap, 0), corner[1] + (k % ROW) * step + middle(gap, 0)]
+      : corner;
+    const y = top + middle(room, block * height);
+    const x = left + middle(room, block * width);
+    const map = coloured(levels.subarray(from, from + height * width), height, width, palette);
+    context.drawImage(map, x, y, block * width, block * height);
+    from += height * width;
+    if (k === 0) {
+      for (const [row, column] of dots) {
+        context.fillStyle = "black";
+        context.fillRect(x + column * block + 1, y + row * block + 1, block - 2, block - 2);
+        context.fillStyle = "white";
+        context.fillRect(x + column * block + 2, y + row * block + 2, block - 4, block - 4);
+      }
+    }
+  });
+}
+
+/**
+ * Where something of that length begins, to stand in the middle.
+ *
+ * @param {number} room
+ * @param {number} length
+ */
+function middle(room, length) {
+  return Math.floor((room - length) / 2);
+}
+
+/**
+ * A map, a pixel for each value.
+ *
+ * @param {Uint8Array} levels
+ * @param {number} height
+ * @param {number} width
+ * @param {Uint32Array} palette
+ */
+function coloured(levels, height, width, palette) {
+  const canvas = make("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const image = context.createImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let k = 0; k < pixels.length; k++) pixels[k] = palette[levels[k]];
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+/**
+ * A scale from its low end to its high one, in CSS.
+ *
+ * @param {Uint32Array} palette
+ */
+function gradient(palette) {
+  const stops = Array.from({ length: 9 }, (_, k) => palette[Math.round((k * (palette.length - 1)) / 8)]);
+  const names = stops.map((colour) => `rgb(${colour & 255}, ${(colour >> 8) & 255}, ${(colour >> 16) & 255})`);
+  return `linear-gradient(to right, ${names.join()})`;
+}
