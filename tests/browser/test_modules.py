@@ -1,0 +1,58 @@
+"""The JavaScript modules of the explorers, without a browser: their types, as their comments name them."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+from lab import ROOT
+
+from helpers.explorers.page import FOLDER, module
+
+TYPESCRIPT = "5.9.3"
+
+
+@pytest.fixture(scope="session")
+def typescript():
+    """The folder of the compiler, which is installed into build/ the first time."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("there is no npm to install TypeScript with, so the modules' types are not checked")
+    folder = ROOT / "build" / "npm"
+    package = folder / "node_modules" / "typescript" / "package.json"
+    if not package.exists() or json.loads(package.read_text(encoding="utf-8"))["version"] != TYPESCRIPT:
+        folder.mkdir(parents=True, exist_ok=True)
+        words = ["install", "--no-save", "--no-audit", "--no-fund", f"typescript@{TYPESCRIPT}"]
+        done = subprocess.run([npm, *words, "--prefix", str(folder)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return package.parent
+
+
+def tsc(typescript, folder):
+    """What the compiler says of the modules in `folder`; nothing if all is well."""
+    settings = json.loads((ROOT / "tests" / "browser" / "tsconfig.json").read_text(encoding="utf-8"))
+    settings["include"] = [f"{folder}/*.js"]
+    file = ROOT / "build" / "tsconfig.json"
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    words = ["node", str(typescript / "bin" / "tsc"), "--project", str(file)]
+    return subprocess.run(words, capture_output=True, text=True).stdout
+
+
+def test_the_types_are_right(typescript):
+    assert tsc(typescript, FOLDER) == ""
+
+
+def test_a_wrong_type_is_found(typescript, tmp_path):
+    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
+    text = (tmp_path / "picture.js").read_text(encoding="utf-8")
+    (tmp_path / "picture.js").write_text(text.replace("middle(gap, 0)", 'middle(gap, "0")', 1), encoding="utf-8")
+    assert "picture.js" in tsc(typescript, tmp_path)
+
+
+def test_what_the_page_gets_is_one_module(tmp_path):
+    """No name is declared twice, and nothing is imported."""
+    if shutil.which("node") is None:
+        pytest.skip("there is no node to read the module with")
+    (tmp_path / "one.mjs").write_text(module("explorer.js"), encoding="utf-8")
+    done = subprocess.run(["node", "--check", str(tmp_path / "one.mjs")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
