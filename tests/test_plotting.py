@@ -471,7 +471,7 @@ def test_a_matplotlibrc_changes_no_picture():
     script = (
         "import hashlib, json, matplotlib; matplotlib.use('Agg'); from test_plotting import FIGURES, as_image, frames\n"
         "told = {name: hashlib.sha256(as_image(draw(), name).data).hexdigest() for name, draw in FIGURES.items()}\n"
-        "told |= {kind: hashlib.sha256(palette).hexdigest() for kind, palette in frames._PALETTES.items()}\n"
+        "told |= {kind: hashlib.sha256(palette).hexdigest() for kind, palette in frames.PALETTES.items()}\n"
         "print(json.dumps([matplotlib.rcParams['image.lut'], told]))"
     )
     root = HOSTILE.parents[1]
@@ -480,7 +480,7 @@ def test_a_matplotlibrc_changes_no_picture():
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     read, told = json.loads(done.stdout)
     assert read == 8, "the file was not read"
-    here = {name: usual(name) for name in FIGURES} | frames._PALETTES
+    here = {name: usual(name) for name in FIGURES} | frames.PALETTES
     assert told == {name: hashlib.sha256(content).hexdigest() for name, content in here.items()}
 
 
