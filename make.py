@@ -37,13 +37,15 @@ CHOSEN = ENVIRONMENT / ".torch"
 UV = "uv>=0.7.14,<1"
 
 QUICK = ("02_inspect_switches", "03_implement_the_deconvnet", "04_generate_activation_grids")
+# Files of tests beside each other, one for each core. More than four would need more memory than many computers have.
+SIDE_BY_SIDE = ["--numprocesses", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile"]
 TESTS = [
     ["ruff", "check"],
     ["ruff", "format", "--check"],
     ["mypy"],
     # Two runs, as one process that holds torch beside a kernel that holds it too takes 2 GB.
-    ["pytest", "tests", "--ignore", "tests/browser", "--ignore", "tests/assignment"],
-    ["pytest", "notebooks"],
+    ["pytest", "tests", "--ignore", "tests/browser", "--ignore", "tests/assignment", *SIDE_BY_SIDE],
+    ["pytest", "notebooks", *SIDE_BY_SIDE],
     # One other network on the notebooks that take it the least. make replicate runs all, on six.
     ["replication", "--seed", "1", *(f"notebooks/{name}.ipynb" for name in QUICK)],
 ]
@@ -83,7 +85,8 @@ def test():
     """run the unit tests, and the notebooks as tests"""
     set_up()
     for words in TESTS:
-        call("-m", *words)
+        # What runs beside others takes one core.
+        call("-m", *words, **({"OMP_NUM_THREADS": "1"} if "pytest" in words else {}))
 
 
 @command

@@ -1,6 +1,9 @@
 """What several test files share: a matplotlib without a screen, MNIST's test set, and the shipped network."""
 
+from collections.abc import Iterator
+
 import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 from torch import Tensor
 
@@ -13,6 +16,12 @@ matplotlib.use("Agg")
 @pytest.fixture(scope="session")
 def test_set() -> tuple[Tensor, Tensor]:
     return load_mnist("test")
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_is_left_to_the_next_test() -> Iterator[None]:
+    yield
+    plt.close("all")
 
 
 @pytest.fixture
