@@ -144,6 +144,10 @@ ODD = {
     "bicubic, less": chain(nn.Upsample(scale_factor=0.6, mode="bicubic"), Conv2d(2, 2, 2)),
     "pixel shuffle": chain(Conv2d(2, 8, 3), nn.PixelShuffle(2), Conv2d(2, 2, (1, 3)), nn.PixelUnshuffle(2)),
     "slices": written(lambda self, x: x[:, :, 1:-2, ::2]),
+    "joined along the rows": written(
+        lambda self, x: torch.cat([x[:, :, 2:5], x.new_zeros(len(x), 4, 4, 17), x.flip(2)[:, :, :6]], 2)
+    ),
+    "joined along the columns": written(lambda self, x: torch.cat([x.mean(3, keepdim=True), x[..., ::3]], -1)),
     "flip and roll": written(lambda self, x: x.flip(2).roll(3, 3)),
     "rows for columns": written(lambda self, x: x.transpose(2, 3)),
     "channels last": written(
