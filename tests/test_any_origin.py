@@ -246,6 +246,7 @@ FOLLOWED = {
     "an autograd.Function": lambda self, y: Doubled.apply(F.relu(y)),
     "a number read and not used": lambda self, y: F.relu(y) if y.max().item() < 1e9 else y,
     "a number read, and whole numbers": lambda self, y: F.pad(F.relu(y) + 1, (1, 0)) if y.max().item() < 1e9 else y,
+    "a question, and a factor": lambda self, y: F.relu(y) * 0.5 if not y.equal(F.relu(y)) else y,
     "a size in numbers": lambda self, y: F.relu(y).view(int(y.shape[0]), -1).view(y.size()) / y.size(1) ** 0.5,
     "a list that changes later": changed_list,
     "keywords": lambda self, y: torch.cat(tensors=[F.relu(input=y[:, :4]), torch.relu(input=y[:, 4:])], dim=1),
