@@ -162,6 +162,15 @@ def test_what_compiles_or_spreads_a_network_is_taken_off(name, images):
     assert relative_difference(net.project(trace, "last"), reference) < 1e-10
 
 
+@pytest.mark.parametrize("part", ["", "a"])
+def test_what_is_compiled_in_its_place_stays_so(part, images):
+    model = written(hooked)
+    model.get_submodule(part).compile(backend=never)
+    DeconvNet(model).record(images)
+    with pytest.raises(Exception, match="the compiler was run"):
+        model.get_submodule(part)(images)
+
+
 def test_a_part_that_is_spread(images):
     model = ready(nn.Sequential(nn.DataParallel(nn.Sequential(conv(), nn.ReLU())), conv(8)))
     net = DeconvNet(model)
