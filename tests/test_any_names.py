@@ -221,6 +221,7 @@ def test_a_module_that_fails_in_a_try(images):
     [
         ("features.conv3", r"did you mean .*'features.conv2'.*\? It has features.conv1, "),
         ("conv1", "did you mean .*'features.conv1'"),
+        ("features.relu3", "did you mean 'features.relu[12]' or 'features.relu[12]' or '[^']*'[?]"),
         ("classifier.linear", "did you mean .*'classifier.linear1'"),
         ("xyzzy", "layer 'xyzzy' is not in this network; it has features.conv1, features.relu1"),
     ],
