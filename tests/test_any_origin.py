@@ -254,6 +254,12 @@ FOLLOWED = {
         torch.sub(other=F.relu(y), input=2 * y)
         + F.conv2d(bias=self.b.bias, weight=self.b.weight, padding=self.b.padding, input=F.relu(y))
     ),
+    "a ReLU's limits by their keywords": lambda self, y: (
+        torch.clamp_min(y, min=0)
+        + y.clamp(max=0.5, min=0)
+        + F.hardtanh(-y, max_val=0.4, min_val=0)
+        + F.threshold(self.b(y), value=0, threshold=0)
+    ),
     "a named tuple": lambda self, y: torch.cat(Pair(F.relu(y[:, :4]), y[:, 4:]), 1),
     "a list of another class": lambda self, y: torch.cat(MyList([F.relu(y[:, :4]), y[:, 4:]]), 1),
     "a split into one part": lambda self, y: F.relu(y).split(8, dim=1)[0] + y.chunk(1)[0] + torch.cat([y]),
