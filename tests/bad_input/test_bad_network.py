@@ -5,6 +5,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from networks import Written
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -227,6 +228,11 @@ CASES = {
         lambda: chain_of(nn.Conv2d(1, 2, 3).apply(all_nan))().record(torch.rand(1, 1, 8, 8)),
         ValueError,
         "^layer '0' has NaN or infinity in its weight and bias; load",
+    ),
+    "NaN in what is no parameter": (
+        lambda: chain_of(Written(lambda self, x: x * torch.tensor(float("nan"))))().record(torch.rand(1, 1, 8, 8)),
+        ValueError,
+        "^layer '0' has NaN or infinity in its weights; load",
     ),
     "an infinite weight": (record_with("weight", float("inf")), ValueError, "layer '0' has NaN or infinity in its we"),
     # A ReLU makes a zero of it, so that nothing would show at the end of the chain.
