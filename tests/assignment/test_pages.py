@@ -260,6 +260,7 @@ def touch(page) -> None:
 
 def test_each_payload_does_harm_where_nothing_holds_it(chromium, listener):
     """Each in a frame of its own, as Markdown with formulas comes out of the libraries."""
+    from grading.pages.room import Room
     from grading.pages.words import _Renderer
 
     page = chromium.new_page()
@@ -269,7 +270,7 @@ def test_each_payload_does_harm_where_nothing_holds_it(chromium, listener):
     page.goto(f"{listener.address}/start")
     page.set_content("<p>")
     for payload in written:
-        html = MarkdownWithMath(renderer=_Renderer(None, None)).render(payload)
+        html = MarkdownWithMath(renderer=_Renderer(Room(), None, None)).render(payload)
         page.evaluate(
             """html => {
                 const frame = document.createElement('iframe');

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,15 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 
-from grading.pages.harmless import harmless, preformatted
+from grading.pages.drawing import is_simple, is_small
+from grading.pages.harmless import decoded, harmless, preformatted
+from grading.pages.room import Room
 from grading.pages.words import words
 
-# Beyond so many characters, code has no colours.
-_LONGEST_CODE = 100_000
+# Beyond so many characters, code has no colours. A terminal's text has none beyond so many steps, of which reading it
+# takes its length for each change of colour.
+_LONGEST_CODE, _MOST_STEPS = 100_000, 500_000_000
+_CODES = re.compile(r"\x1b\[[\d;]{0,100}[A-Za-z]")
 _PYTHON, _HTML = get_lexer_by_name("ipython3"), HtmlFormatter()
 
 
@@ -51,16 +56,17 @@ class Cell:
 
 def cells_of(nb: NotebookNode, folder: Path | None) -> list[Cell]:
     """All cells of the notebook, which lies in `folder`, if it lies anywhere."""
-    return [_cell(cell, folder) for cell in nb.cells]
+    room = Room()
+    return [_cell(cell, folder, room) for cell in nb.cells]
 
 
-def _cell(cell: NotebookNode, folder: Path | None) -> Cell:
+def _cell(cell: NotebookNode, folder: Path | None, room: Room) -> Cell:
     kind = {"markdown": "words", "code": "code"}.get(cell.cell_type, "raw")
     source = _text(cell.get("source", ""))
     if kind == "words":
-        shown = words(source, cell.get("attachments"), folder)
-    elif kind == "code" and len(source) <= _LONGEST_CODE:
-        shown = harmless(highlight(source, _PYTHON, _HTML))
+        shown = words(source, room, cell.get("attachments"), folder)
+    elif kind == "code" and len(source) <= _LONGEST_CODE and room.is_left:
+        shown = harmless(highlight(source, _PYTHON, _HTML), source)
     else:
         shown = preformatted(source)
     data = cell.metadata.get("nbgrader")
@@ -69,19 +75,25 @@ def _cell(cell: NotebookNode, folder: Path | None) -> Cell:
     return Cell(
         kind=kind,
         shown=shown,
-        outputs=[output_of(output) for output in cell.get("outputs", [])] if kind == "code" else [],
+        outputs=[output_of(output, room) for output in cell.get("outputs", [])] if kind == "code" else [],
         count=str(count) if isinstance(count, int) else "",
         name=str(data.get("grade_id", "")),
         answered=bool(data.get("solution") or data.get("task")),
         graded=bool(data.get("grade") or data.get("task")),
         score=float(data.get("score") or 0),
         points=float(data.get("points") or 0),
-        comment=words(str(data["comment"])) if data.get("comment") else None,
+        comment=words(str(data["comment"]), Room()) if data.get("comment") else None,
     )
 
 
-def output_of(output: NotebookNode) -> Markup:
+def output_of(output: NotebookNode, room: Room) -> Markup:
     """What an output shows: of all its forms the richest of which something is left, or which forms there are."""
+    if room.is_left and room.take(len(shown := _shown(output, room))):
+        return shown
+    return Markup('<p class="left-out">An output is not shown here, as there is too much on this page.</p>')
+
+
+def _shown(output: NotebookNode, room: Room) -> Markup:
     if output.get("output_type") == "stream":
         return _coloured(_text(output.get("text", "")))
     if output.get("output_type") == "error":
@@ -91,7 +103,7 @@ def output_of(output: NotebookNode) -> Markup:
     data = output.get("data")
     data = data if isinstance(data, Mapping) else {}
     for form, show in _FORMS.items():
-        if form in data and _shows(shown := show(form, _text(data[form]), output.get("metadata"))):
+        if form in data and _shows(shown := show(form, _text(data[form]), output.get("metadata"), room)):
             return shown
     forms = ", ".join(map(str, data)) or "no type at all"
     return Markup('<p class="left-out">An output of {} is not shown here.</p>').format(forms)
@@ -102,13 +114,20 @@ def _shows(markup: Markup) -> bool:
 
 
 def _coloured(text: str) -> Markup:
-    return harmless(f"<pre>{ansi2html(text)}</pre>")
+    plain = _CODES.sub("", text)
+    if len(text) * (text.count("\x1b") + text.count(";")) > _MOST_STEPS:
+        return preformatted(plain)
+    return harmless(f"<pre>{ansi2html(text)}</pre>", plain)
 
 
-def _picture(form: str, data: str, metadata: object) -> Markup:
-    # As a picture, an SVG runs no script and loads nothing.
+def _picture(form: str, data: str, metadata: object, room: Room) -> Markup:
     if form == "image/svg+xml":
-        data = base64.b64encode(data.encode()).decode()
+        drawing = data.encode(errors="replace")
+        if not is_simple(drawing):
+            return Markup("")
+        data = base64.b64encode(drawing).decode()
+    elif not is_small(decoded(data)):
+        return Markup("")
     about = metadata.get(form) if isinstance(metadata, Mapping) else None
     about = about if isinstance(about, Mapping) else {}
     picture = Markup('<img src="data:{};base64,{}" alt="{}"').format(form, data.strip(), about.get("alt", ""))
@@ -120,14 +139,14 @@ def _picture(form: str, data: str, metadata: object) -> Markup:
 
 # The richest first.
 _FORMS = {
-    "text/html": lambda form, data, metadata: harmless(data),
-    "text/markdown": lambda form, data, metadata: words(data),
+    "text/html": lambda form, data, metadata, room: harmless(data),
+    "text/markdown": lambda form, data, metadata, room: words(data, room),
     "image/svg+xml": _picture,
     "image/png": _picture,
     "image/jpeg": _picture,
     "image/gif": _picture,
-    "text/latex": lambda form, data, metadata: words(data),
-    "text/plain": lambda form, data, metadata: _coloured(data),
+    "text/latex": lambda form, data, metadata, room: words(data, room),
+    "text/plain": lambda form, data, metadata, room: _coloured(data),
 }
 
 

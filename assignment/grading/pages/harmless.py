@@ -3,14 +3,20 @@
 Whatever a page shows of a submission comes through `harmless`, or is text, which the templates escape.
 """
 
+import base64
 import re
+from urllib.parse import unquote_to_bytes
 
 import nh3
 from markupsafe import Markup
 from pygments.token import STANDARD_TYPES
 
-# Beyond so many tags, a piece of markup is shown as text: the time for reading it grows with their square, to a second.
+from grading.pages.drawing import is_simple, is_small
+
+# Beyond so many tags, or so many of what comes between the attributes of one or begins an entity, a piece of markup is
+# shown as text: the time for reading it grows with their square, to a second.
 MOST_TAGS = 10_000
+_DIVIDING, _MOST_DIVIDING = " \t\n\r\f/\"'&", 30_000
 
 _TEXT = """
     a abbr b blockquote br caption cite code col colgroup dd del details dfn div dl dt em figcaption figure
@@ -63,12 +69,28 @@ _LENGTH = re.compile(r"\d{1,2}(\.\d{1,4})?(em|ex|px|pt)?")
 def _kept(tag: str, attribute: str, value: str) -> str | None:
     """The value of an attribute that is allowed by its name, or None."""
     if (tag, attribute) == ("img", "src"):
-        return value if value.startswith("data:image/") else None
+        return value if _is_picture(value) else None
     if attribute == "href":
         return value if value.lower().startswith(("http://", "https://", "mailto:")) else None
     if (tag, attribute) == ("mspace", "width"):
         return value if _LENGTH.fullmatch(value) else None
     return value
+
+
+def _is_picture(address: str) -> bool:
+    if not address.startswith("data:image/"):
+        return False
+    about, _, data = address.partition(",")
+    picture = decoded(data) if about.endswith(";base64") else unquote_to_bytes(data)
+    return is_simple(picture) if about.startswith("data:image/svg") else is_small(picture)
+
+
+def decoded(data: str) -> bytes:
+    """What stands in base64, or nothing."""
+    try:
+        return base64.b64decode(unquote_to_bytes(data))
+    except ValueError:
+        return b""
 
 
 _SANITIZER = nh3.Cleaner(
@@ -86,10 +108,13 @@ _SANITIZER = nh3.Cleaner(
 )
 
 
-def harmless(html: str) -> Markup:
-    """The part of `html` that only shows: text, tables, pictures that it brings along, links, mathematics, colours."""
-    if html.count("<") > MOST_TAGS:
-        return preformatted(html)
+def harmless(html: str, source: str | None = None) -> Markup:
+    """The part of `html` that only shows: text, tables, pictures that it brings along, links, mathematics, colours.
+
+    Where it is too long for that, the `source` of which it was made is shown as text, if there is one.
+    """
+    if html.count("<") > MOST_TAGS or sum(map(html.count, _DIVIDING)) > _MOST_DIVIDING:
+        return preformatted(html if source is None else source)
     return Markup(_SANITIZER.clean(html))
 
 

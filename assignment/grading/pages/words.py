@@ -11,6 +11,7 @@ from markupsafe import Markup
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from grading.pages.harmless import harmless, preformatted
+from grading.pages.room import Room
 
 # Beyond so many characters, text and formulas are shown as they were written: reading them could take minutes.
 _LONGEST, _LONGEST_FORMULA = 50_000, 5_000
@@ -19,19 +20,19 @@ _LARGEST_PICTURE = 2_000_000
 _PICTURES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif", ".webp": "webp", ".svg": "svg+xml"}
 
 
-def words(text: str, attachments: object = None, folder: Path | None = None) -> Markup:
+def words(text: str, room: Room, attachments: object = None, folder: Path | None = None) -> Markup:
     """What a cell of text shows.
 
     `attachments` are the cell's own pictures, as a notebook stores them; `folder` is where the notebook lies, whose
-    pictures it may show.
+    pictures it may show. Pictures and addresses come out of the `room` for them: each may be named many times.
     """
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST or not room.is_left:
         return preformatted(text)
     try:
-        html = MarkdownWithMath(renderer=_Renderer(attachments, folder)).render(text)
+        html = MarkdownWithMath(renderer=_Renderer(room, attachments, folder)).render(text)
     except Exception:  # what students write, and what notebooks hold, may be anything
         return preformatted(text)
-    return harmless(html)
+    return harmless(html, text)
 
 
 def formula(tex: str, display: str = "inline") -> str:
@@ -47,8 +48,9 @@ def formula(tex: str, display: str = "inline") -> str:
 class _Renderer(IPythonRenderer):
     """Jupyter's Markdown, with formulas for a browser without MathJax and with pictures in the page."""
 
-    def __init__(self, attachments: object, folder: Path | None) -> None:
+    def __init__(self, room: Room, attachments: object, folder: Path | None) -> None:
         super().__init__(escape=False, exclude_anchor_links=True)
+        self.room = room
         self.enclosed = attachments if isinstance(attachments, Mapping) else {}
         self.folder = folder
 
@@ -63,7 +65,10 @@ class _Renderer(IPythonRenderer):
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
         source = self._attached(url) if url.startswith("attachment:") else self._in_folder(url) or url
-        return f'<img src="{escape(source)}" alt="{escape(text)}">'
+        return f'<img src="{escape(source)}" alt="{escape(text)}">' if self.room.take(len(source)) else escape(text)
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        return super().link(text, url, title) if self.room.take(len(url) + len(title or "")) else text
 
     def _attached(self, url: str) -> str:
         kinds = self.enclosed.get(url.removeprefix("attachment:"))
