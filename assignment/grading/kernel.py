@@ -24,6 +24,8 @@ from grading.runner import KernelLost, Outputs, Runner
 from grading.sandbox import INSIDE, Places, Sandbox
 
 _RESTARTS = 6
+# Of an error that is longer than all that a cell may print, so many characters are kept.
+_LONGEST_WORDS = 1000
 
 
 class StudentKernel(NbGraderPreprocessor):
@@ -119,9 +121,12 @@ class StudentKernel(NbGraderPreprocessor):
         errors = [output for output in outputs.kept if output.output_type == "error"]
         name = reply.get("ename", "")
         if reply.get("status") == "error" and name not in [error.ename for error in errors]:
-            # Whatever was done so that nothing is shown.
-            lines = reply.get("traceback") or ["An error, of which nothing is shown."]
-            errors.append(new_output("error", ename=name, evalue=reply.get("evalue", ""), traceback=lines))
+            # Whatever was done so that nothing is shown, or so that it was too long.
+            evalue, lines = reply.get("evalue", ""), reply.get("traceback") or ["An error, of which nothing is shown."]
+            if len(name) + len(evalue) + sum(map(len, lines)) > 1000 * self.text_kb:
+                name, evalue = name[:_LONGEST_WORDS], evalue[:_LONGEST_WORDS]
+                lines = [f"{name}: {evalue} …"]
+            errors.append(new_output("error", ename=name, evalue=evalue, traceback=lines))
             cell.outputs.append(errors[-1])
         if late:
             self._note(f"the cell {_beginning(cell)} took more than {limit:.0f} s and was interrupted.")

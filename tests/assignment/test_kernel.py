@@ -268,3 +268,20 @@ def test_there_is_no_gpu_and_nothing_that_the_lecturer_has_set_up(open_kernel, m
     kernel = open_kernel("import os\nprint(repr(os.environ['CUDA_VISIBLE_DEVICES']))", "of_the_lecturer")
     run_all(kernel)
     assert [text(kernel, index) for index in range(2)] == [["''\n"], ["NameError"]]
+
+
+LONG_ERRORS = [
+    "raise ValueError('x' * 5_000_000)",
+    "class E(Exception):\n    def _render_traceback_(self):\n        return ['x' * 1000] * 5000\nraise E()",
+    "raise type('x' * 5_000_000, (Exception,), {})()",
+]
+
+
+def test_a_long_error_is_cut(open_kernel):
+    """It comes twice: as what the cell puts out, and in the kernel's reply."""
+    kernel = open_kernel(*LONG_ERRORS)
+    for index in range(len(LONG_ERRORS)):
+        kernel.run(index)
+        assert kernel.nb.cells[index].outputs[-1].output_type == "error"
+        assert len(str(kernel.nb.cells[index].outputs)) < 100_000
+    assert max(map(len, kernel.record)) < 1000
