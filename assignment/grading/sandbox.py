@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,8 @@ exec "$@" """
 # All that code writes lies in memory, in file systems that have a size; on a disk, one without names would grow unseen.
 # Each answer is deleted when it has been read.
 _ANSWERS_MB = 32
+# To each process the keys that it may see, and to root those of all.
+_OTHERS_KEYS = [path for path in ("/proc/keys", "/proc/key-users") if os.path.exists(path)]
 # Seconds.
 _STARTS_WITHIN = 60
 
@@ -166,12 +169,32 @@ def words(limits: Limits, withheld: Sequence[str] = (), more: Sequence[str] = ()
         line += ["--setenv", name, value]
     # First of all, as an environment may lie in /tmp.
     line += ["--size", str(1_000_000 * limits.files_mb), "--tmpfs", _HOME, *show(withheld)]
-    line += ["--proc", "/proc", "--dev", "/dev", "--size", str(int(1e9 * limits.memory_gb)), "--tmpfs", _SHARED]
+    line += [
+        "--proc",
+        "/proc",
+        *_closed(),
+        "--dev",
+        "/dev",
+        "--size",
+        str(int(1e9 * limits.memory_gb)),
+        "--tmpfs",
+        _SHARED,
+    ]
     line += ["--size", str(1_000_000 * _ANSWERS_MB), "--tmpfs", INSIDE.answers, *more]
     # In the place of a device whose zeros could be written over, in memory that no process seems to have.
     line += ["--dev-bind", "/dev/full", "/dev/zero"]
     # Now that all is there that is to be mounted. Root could change the settings of this machine in /proc/sys.
     return [*line, "--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
+
+
+def _closed() -> list[str]:
+    """What hides the files in which the kernel tells root alone of itself: where its memory is, and what is in use.
+
+    To root outside, they would be open inside.
+    """
+    kernel = [entry for entry in os.scandir("/proc") if entry.is_file(follow_symlinks=False)]
+    closed = [entry.path for entry in kernel if not entry.stat().st_mode & stat.S_IROTH]
+    return [word for path in sorted(closed) + _OTHERS_KEYS for word in ("--ro-bind", "/dev/null", path)]
 
 
 def _wait_for(init: int) -> None:

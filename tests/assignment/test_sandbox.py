@@ -212,6 +212,24 @@ def test_nothing_of_this_machine_can_be_changed(in_the_sandbox):
     assert (done.stdout, done.stderr) == ("", "")
 
 
+def test_what_the_kernel_tells_root_alone_is_not_told(in_the_sandbox):
+    """Where its memory lies, what is in use, and all users' keys: root's own files in /proc are root's inside, too."""
+    wanted = [path for path in Path("/proc").iterdir() if path.is_file() and not path.stat().st_mode & 0o004]
+    wanted += [Path("/proc/keys"), Path("/proc/key-users")]
+    program = f"""
+for name in {[str(path) for path in wanted]}:
+    try:
+        with open(name, "rb") as file:
+            if file.read(100):
+                print(name)
+    except OSError:
+        pass
+"""
+    line = [*sandboxing.words(LIMITS_OF_ALL), sys.executable, "-S", "-c", program]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 @pytest.mark.parametrize("version", ["python-3", "python 3"], ids=["", "with a space"])
 def test_an_interpreter_is_found_behind_links(in_the_sandbox, tmp_path, monkeypatch, version):
     """As tools that install Python leave it: beside it, a link to its folder."""
