@@ -3,6 +3,8 @@
 import pytest
 from grading.converter import TakingIn
 from grading.judge import Judge
+from grading.pages.feedback import FeedbackPage
+from grading.pages.formgrader import SEAMS
 from grading.restore import RestoreCells
 from grading.steps import (
     JudgeFollows,
@@ -11,6 +13,7 @@ from grading.steps import (
     Refusal,
     put_in_the_intake,
     put_in_the_judge,
+    put_in_the_pages,
     with_judge,
 )
 from nbformat.v4 import new_notebook
@@ -97,3 +100,37 @@ def test_the_command_and_the_formgrader_take_in(monkeypatch):
         put_in_the_intake()
         put_in_the_intake()
         assert place.Autograde is TakingIn
+
+
+@pytest.fixture
+def seams(monkeypatch):
+    """What nbgrader's classes have before, and again afterwards."""
+    for owner, name, _ in SEAMS:
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+
+
+def test_the_pages_are_put_where_nbgrader_takes_them_from(seams):
+    config = Config()
+    put_in_the_pages(config)
+    assert GenerateFeedback(config=config).exporter_class is FeedbackPage
+    assert all(getattr(owner, name) is ours for owner, name, ours in SEAMS)
+
+
+def test_a_version_of_nbgrader_with_another_exporter_is_refused(seams, monkeypatch):
+    traits = {key: trait for key, trait in GenerateFeedback.class_traits().items() if key != "exporter_class"}
+    monkeypatch.setattr(GenerateFeedback, "class_traits", lambda: traits)
+    config = Config()
+    with pytest.raises(Refusal, match="makes its pages in another way, so what students hand in could run in them"):
+        put_in_the_pages(config)
+    assert "GenerateFeedback" not in config
+
+
+@pytest.mark.parametrize("seam", range(len(SEAMS)))
+def test_a_version_of_nbgrader_with_other_pages_is_refused(seams, monkeypatch, seam):
+    """And nothing is changed by halves."""
+    owner, name, ours = SEAMS[seam]
+    monkeypatch.setattr("grading.steps.SEAMS", SEAMS[:seam] + [(owner, f"{name}_of_old", ours)] + SEAMS[seam + 1 :])
+    before = [getattr(owner, name) for owner, name, _ in SEAMS]
+    with pytest.raises(Refusal, match="install the version that pyproject.toml names"):
+        put_in_the_pages(Config())
+    assert [getattr(owner, name) for owner, name, _ in SEAMS] == before
