@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import nbformat
@@ -210,6 +211,40 @@ def test_nothing_of_this_machine_can_be_changed(in_the_sandbox):
     line = [*sandboxing.words(LIMITS_OF_ALL), sys.executable, "-S", "-c", CHANGING]
     done = subprocess.run(line, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+STANDING = """
+import os
+lines = [line.split() for line in open("/proc/self/status")]
+about = {line[0].rstrip(":"): line[1] for line in lines if line[0].startswith(("Cap", "NoNewPrivs"))}
+print(about.pop("NoNewPrivs"), {int(value, 16) for value in about.values()}, os.getsid(0) > 0)
+"""
+
+
+def test_the_code_is_nobody_in_particular(in_the_sandbox):
+    """It has no right of root's, can get none, and has a session of its own, not that of your terminal."""
+    line = [*sandboxing.words(LIMITS_OF_ALL), sys.executable, "-S", "-c", STANDING]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("1 {0} True\n", "")
+
+
+def test_the_code_ends_with_whoever_grades(in_the_sandbox):
+    """Killed, so that nothing can be tidied up."""
+    inside = [*sandboxing.words(LIMITS_OF_ALL), sys.executable, "-S", "-c", "print(1, flush=True); input()"]
+    program = f"import subprocess; subprocess.run({inside!r})"
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as grading:
+        assert grading.stdout.readline() == "1\n"
+        grading.kill()
+        # It has the other end of this, for as long as it runs.
+        ended = threading.Thread(target=grading.stdout.read, daemon=True)
+        ended.start()
+        ended.join(10)
+        goes_on = ended.is_alive()
+        grading.stdin.close()
+        ended.join()
+    assert not goes_on
 
 
 def test_what_the_kernel_tells_root_alone_is_not_told(in_the_sandbox):
