@@ -228,6 +228,15 @@ def test_the_code_is_nobody_in_particular(in_the_sandbox):
     assert (done.stdout, done.stderr) == ("1 {0} True\n", "")
 
 
+def test_wherever_the_code_can_write_there_is_an_end(in_the_sandbox):
+    """In megabytes; these file systems lie in memory."""
+    program = "import os; print([os.statvfs(name).f_blocks * os.statvfs(name).f_frsize // 10**6 for name in PLACES])"
+    program = program.replace("PLACES", "('/tmp', '/dev/shm', '/answers')")
+    line = [*sandboxing.words(LIMITS_OF_ALL), sys.executable, "-S", "-c", program]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert done.stdout == "[1, 1000, 32]\n", done.stderr
+
+
 def test_the_code_ends_with_whoever_grades(in_the_sandbox):
     """Killed, so that nothing can be tidied up."""
     inside = [*sandboxing.words(LIMITS_OF_ALL), sys.executable, "-S", "-c", "print(1, flush=True); input()"]
