@@ -1,5 +1,8 @@
 """Networks as people write them, against autograd with the rule in the place of each ReLU's backward."""
 
+import ast
+import inspect
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,7 +12,7 @@ from reference_any import maps_of_any, outputs_of
 from torch import nn
 from torchvision import models
 
-from helpers.deconvnet import RULES, DeconvNet
+from helpers.deconvnet import RULES, DeconvNet, ways_back
 from helpers.deconvnet.net import recorded
 from helpers.lenet5 import load_lenet5
 
@@ -174,3 +177,14 @@ def test_the_network_is_not_the_one_without_its_relus(rule):
         "features.relu2",
         "features.relu1",
     ]
+
+
+def test_no_entry_of_the_table_is_written_over_by_another():
+    """The later of two would win without a word."""
+    *_, table = (node for node in ast.parse(inspect.getsource(ways_back)).body if isinstance(node, ast.AnnAssign))
+    assert ast.unparse(table.target) == "WAYS_BACK" and isinstance(table.value, ast.Dict)
+    names = []
+    for key, value in zip(table.value.keys, table.value.values, strict=True):
+        entry = ast.unparse(value if key is None else key)  # a name, or names for which there is one function
+        names += eval(entry, vars(ways_back)) if key is None else [ast.literal_eval(entry)]
+    assert len(names) == len(set(names)) == len(ways_back.WAYS_BACK)
