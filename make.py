@@ -131,14 +131,14 @@ def accept():
 
 @command
 def replicate():
-    """run the notebooks on six networks, and say which of their claims fall (half an hour)"""
+    """run the notebooks on six networks, and say which of their claims fall (twenty-two minutes)"""
     set_up()
     call("-m", "replication")
 
 
 @command
 def mutation():
-    """change the helpers in hundreds of small ways, and see that the tests notice (half an hour)"""
+    """change the helpers in thousands of small ways, and see that the tests notice (many hours)"""
     add("mutation")
     shutil.rmtree(ROOT / "mutants", ignore_errors=True)
     # One thread: mutmut forks a process that has used torch, and its threads do not come along.
