@@ -27,6 +27,7 @@ from grading.sandbox import NoSandbox
 from grading.which_notebook import Assignment, NotGraded
 
 _TIME = "timestamp.txt"
+_FORMULA = ("=", "+", "-", "@")
 
 
 class Stopped(NbGraderException):
@@ -63,6 +64,11 @@ class TakingIn(Autograde):
             try:
                 if not student.isprintable():
                     raise NotGraded("the name of the student's folder can't be shown in a line; rename the folder")
+                if student.startswith(_FORMULA):
+                    raise NotGraded(
+                        f"the name of the student's folder begins with {student[0]}: a spreadsheet that opens the "
+                        "exported grades would take it for a formula; rename the folder"
+                    )
                 with self._taken_in(Path(folder), student, assignment):
                     self._grade(student)
                 continue

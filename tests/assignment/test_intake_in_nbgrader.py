@@ -95,6 +95,7 @@ def handed_in(course, tmp_path_factory) -> dict[str, bool]:
     hand_in("another", {f"{NAME}.ipynb": nbformat.writes(nbformat.v4.new_notebook())}, is_graded=False)
     hand_in("nothing", {}, is_graded=False)
     hand_in("two\nlines", {f"{NAME}.ipynb": mine}, is_graded=False)
+    hand_in("=1+1", {f"{NAME}.ipynb": mine}, is_graded=False)
     course.said = course.nbgrader("autograde", NAME)
     course.nbgrader("generate_feedback", NAME)
     return graded
@@ -121,6 +122,8 @@ def test_who_was_not_graded_is_named_with_a_reason_and_without_a_traceback(cours
         "another": f"{none}. `{NAME}.ipynb`: none of its cells is one of this assignment",
         "nothing": "there is nothing in the folder",
         "two lines": "the name of the student's folder can't be shown in a line; rename the folder",
+        "=1+1": "the name of the student's folder begins with =: a spreadsheet that opens the exported grades would "
+        "take it for a formula; rename the folder",
     }
 
 
