@@ -169,17 +169,8 @@ def words(limits: Limits, withheld: Sequence[str] = (), more: Sequence[str] = ()
         line += ["--setenv", name, value]
     # First of all, as an environment may lie in /tmp.
     line += ["--size", str(1_000_000 * limits.files_mb), "--tmpfs", _HOME, *show(withheld)]
-    line += [
-        "--proc",
-        "/proc",
-        *_closed(),
-        "--dev",
-        "/dev",
-        "--size",
-        str(int(1e9 * limits.memory_gb)),
-        "--tmpfs",
-        _SHARED,
-    ]
+    line += ["--proc", "/proc", *_closed(), "--dev", "/dev"]
+    line += ["--size", str(int(1e9 * limits.memory_gb)), "--tmpfs", _SHARED]
     line += ["--size", str(1_000_000 * _ANSWERS_MB), "--tmpfs", INSIDE.answers, *more]
     # In the place of a device whose zeros could be written over, in memory that no process seems to have.
     line += ["--dev-bind", "/dev/full", "/dev/zero"]
