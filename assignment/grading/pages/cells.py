@@ -14,7 +14,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 
-from grading.pages.drawing import is_simple, is_small
+from grading.pages.drawing import can_be_drawn
 from grading.pages.harmless import decoded, harmless, preformatted
 from grading.pages.room import Room
 from grading.pages.words import words
@@ -121,20 +121,17 @@ def _coloured(text: str) -> Markup:
 
 
 def _picture(form: str, data: str, metadata: object, room: Room) -> Markup:
-    if form == "image/svg+xml":
-        drawing = data.encode(errors="replace")
-        if not is_simple(drawing):
-            return Markup("")
-        data = base64.b64encode(drawing).decode()
-    elif not is_small(decoded(data)):
+    picture = data.encode(errors="replace") if form == "image/svg+xml" else decoded(data)
+    if not can_be_drawn(form, picture):
         return Markup("")
     about = metadata.get(form) if isinstance(metadata, Mapping) else None
     about = about if isinstance(about, Mapping) else {}
-    picture = Markup('<img src="data:{};base64,{}" alt="{}"').format(form, data.strip(), about.get("alt", ""))
+    code = base64.b64encode(picture).decode()
+    shown = Markup('<img src="data:{};base64,{}" alt="{}"').format(form, code, about.get("alt", ""))
     for side in ("width", "height"):
         if isinstance(about.get(side), int):
-            picture += Markup(' {}="{}"').format(side, about[side])
-    return picture + Markup(">")
+            shown += Markup(' {}="{}"').format(side, about[side])
+    return shown + Markup(">")
 
 
 # The richest first.

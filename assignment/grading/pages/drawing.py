@@ -24,7 +24,12 @@ _MOST_AGAIN = 20_000_000
 _DEEPEST = 100
 
 
-def is_small(picture: bytes) -> bool:
+def can_be_drawn(form: str, picture: bytes) -> bool:
+    """Whether it is a picture of that media type, and a browser draws it without trouble."""
+    return _is_simple(picture) if form.startswith("image/svg") else _is_small(picture)
+
+
+def _is_small(picture: bytes) -> bool:
     """Whether it is a picture made of pixels, and of not too many."""
     try:
         with Image.open(BytesIO(picture), formats=_FORMATS) as opened:
@@ -33,7 +38,7 @@ def is_small(picture: bytes) -> bool:
         return False
 
 
-def is_simple(svg: bytes) -> bool:
+def _is_simple(svg: bytes) -> bool:
     """Whether it is an SVG in which what is referred to does not refer to more, and is not too often drawn again."""
     if b"<!ENTITY" in svg:
         return False

@@ -11,7 +11,7 @@ import nh3
 from markupsafe import Markup
 from pygments.token import STANDARD_TYPES
 
-from grading.pages.drawing import is_simple, is_small
+from grading.pages.drawing import can_be_drawn
 
 # Beyond so many tags, or so many of what comes between the attributes of one or begins an entity, a piece of markup is
 # shown as text: the time for reading it grows with their square, to a second.
@@ -82,7 +82,7 @@ def _is_picture(address: str) -> bool:
         return False
     about, _, data = address.partition(",")
     picture = decoded(data) if about.endswith(";base64") else unquote_to_bytes(data)
-    return is_simple(picture) if about.startswith("data:image/svg") else is_small(picture)
+    return can_be_drawn(about.removeprefix("data:"), picture)
 
 
 def decoded(data: str) -> bytes:
