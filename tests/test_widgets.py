@@ -16,8 +16,8 @@ from helpers.data import as_mnist
 from helpers.deconvnet import DeconvNet
 from helpers.explorers import draw_a_digit, explore_feature_maps, explore_steps, explore_switches, frames
 from helpers.explorers import explorer as explorer_module
-from helpers.explorers.digits import _throttle
 from helpers.explorers.drawing import Paper
+from helpers.explorers.own_digit import _throttle
 from helpers.plotting import SIGNED
 from helpers.training import predict
 
@@ -261,8 +261,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("helpers.explorers.digits.time.monotonic", clock.monotonic)
-    monkeypatch.setattr("helpers.explorers.digits.asyncio.get_running_loop", lambda: clock)
+    monkeypatch.setattr("helpers.explorers.own_digit.time.monotonic", clock.monotonic)
+    monkeypatch.setattr("helpers.explorers.own_digit.asyncio.get_running_loop", lambda: clock)
     return clock
 
 
