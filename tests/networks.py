@@ -162,3 +162,18 @@ class Dense(nn.Module):
         for norm, convolution in zip(self.norms, self.convs, strict=True):
             features.append(convolution(F.relu(norm(torch.cat(features, 1)))))
         return torch.cat(features, 1)
+
+
+class SmallCnn(nn.Module):
+    """A reader of digits with 32 and 64 maps and batch normalisation, as people write them."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(1, 32, 3, padding=1), nn.BatchNorm2d(32)
+        self.conv2, self.bn2 = nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64)
+        self.fc = nn.Linear(64 * 7 * 7, 10)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 2)
+        x = F.max_pool2d(F.relu(self.bn2(self.conv2(x))), 2)
+        return F.log_softmax(self.fc(torch.flatten(x, 1)), dim=1)

@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from traitlets.config import Config
 
 from helpers.explorers import draw_a_digit, explore_feature_maps, explore_steps, explore_switches, outputs
+from helpers.photos import load_photos
+from helpers.squeezenet import MEAN, load_squeezenet
 
 LABELS = torch.tensor([7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6, 9, 0, 1, 5, 9, 7, 3, 4])  # of the 20 images
 
@@ -87,7 +89,7 @@ def test_an_answer_is_one_message(make, moves, sent, model, images, monkeypatch)
 
     def watched():
         before = len(sent)
-        draw()
+        yield from draw() or ()
         on_the_way.extend(sent[before:])
 
     monkeypatch.setattr(explorer, "_draw", watched)
@@ -99,6 +101,16 @@ def test_an_answer_is_one_message(make, moves, sent, model, images, monkeypatch)
         assert data["state"][f"at_{name}"] == explorer.controls[name].at
         assert any(key.startswith("words_") for key in data["state"])
     assert not on_the_way
+
+
+def test_of_a_large_image_what_is_there_first_leaves_first(sent):
+    """Its way back may take half a second, and the image itself is known at once."""
+    explorer = explore_feature_maps(load_squeezenet(), load_photos()[0][:2] - MEAN, mean=MEAN)
+    before = len(sent)
+    explorer.controls["image"].value = 1
+    at_once, at_last = (set(data["state"]) for _, _, data in sent[before:])
+    assert at_once == {"at_image", *(f"{what}_{part}" for what in ("words", "drawn") for part in (0, 1))}
+    assert at_last == {f"{what}_{part}" for what in ("words", "drawn") for part in (2, 3)}
 
 
 def test_what_has_not_changed_is_not_sent(sent, model, images):

@@ -33,7 +33,8 @@ def colours(picture, side):
     """The colours `(side, side, 3)` of a large picture of one map, 0 to 255."""
     shown = picture.drawn
     assert shown["place"]["shapes"] == [(side, side)]
-    palette = np.frombuffer(frames.PALETTES[shown["kind"]], np.uint8).reshape(256 - (shown["kind"] == "signed"), 3)
+    kind = shown["place"]["kind"]
+    palette = np.frombuffer(frames.PALETTES[kind], np.uint8).reshape(256 - (kind == "signed"), 3)
     return palette[np.frombuffer(shown["levels"], np.uint8)].reshape(side, side, 3).astype(int)
 
 

@@ -27,7 +27,8 @@ from helpers.explorers.page import CSS, module
 from helpers.plotting import STYLE, WIDTH, Panel, as_image, panels
 
 SIDE = 196  # pixels on the screen of a large picture: 7 for each one of an image
-_LARGE = {"side": SIDE, "small": 60, "gap": 5}
+_IN_A_ROW = 10  # large panels of a still picture
+_GAP = 5  # between a few panels in one picture
 _THUMBNAIL = {"side": 56, "small": 18, "gap": 0}
 
 
@@ -39,11 +40,14 @@ class Picture:
         end: of the scale of what is signed, or of activations.
         probabilities: `(n,)`, of the classes, if it was read: a still picture has room for them.
         words, drawn: the same for the page.
+
+    Args:
+        side: of its square, in pixels of the screen.
     """
 
-    page: dict[str, Any] = {"kind": "picture", **_LARGE}
-
-    def __init__(self) -> None:
+    def __init__(self, side: int = SIDE) -> None:
+        self._measures = {"side": side, "small": side // 3 - _GAP, "gap": _GAP}
+        self.page: dict[str, Any] = {"kind": "picture", **self._measures}
         self.panels: list[Panel] = []
         self.end = 1.0
         self.probabilities: Tensor | None = None
@@ -59,23 +63,32 @@ class Picture:
             self.panels = [replace(panels[0], label=label)]
         else:
             self.panels = [replace(panel, label=f"{label}, {panel.label}") for panel in panels]
-        place, levels = _place(panels, end, **_LARGE)
+        place, levels = _place(panels, end, **self._measures)
         self.words = {"label": label, "text": text, "marks": _marks(kind, end)}
-        self.drawn = {"kind": kind, "place": place, "levels": levels}
+        self.drawn = {"place": place, "levels": levels}
 
 
 def _place(panels: Sequence[Panel], end: float, side: int, small: int, gap: int) -> tuple[dict[str, Any], bytes]:
     """What stands in a square of `side` pixels, one panel or a few, each `small` pixels wide; and its levels."""
     maps = [frames.levels(panel, end, side if len(panels) == 1 else small) for panel in panels]
-    place: dict[str, Any] = {"shapes": [levels.shape for levels in maps]}
+    place: dict[str, Any] = {
+        "kind": frames.scale_of(panels[0]),
+        "shapes": [levels.shape[-2:] for levels in maps],
+        "channels": 3 if maps[0].ndim == 3 else 1,
+    }
     if panels[0].dots is not None:
         place["dots"] = panels[0].dots.T.tolist()
     return place, b"".join(levels.tobytes() for levels in maps)
 
 
+def number(value: float) -> str:
+    """As it is read: with two decimals where there is room for them."""
+    return (f"{value:.2f}" if abs(value) < 1000 else f"{value:,.0f}").replace("-", "−")
+
+
 def _marks(kind: str, end: float) -> list[str]:
     """What stands at the ends of a scale, and at zero; none for an image, whose scale needs no telling."""
-    return {"ink": [], "activation": ["0", f"{end:.2f}"], "signed": [f"−{end:.2f}", "0", f"{end:.2f}"]}[kind]
+    return {"ink": [], "activation": ["0", number(end)], "signed": [number(-end), "0", number(end)]}[kind]
 
 
 class Thumbnails:
@@ -98,6 +111,7 @@ class Thumbnails:
         self.words: dict[str, Any] = {}
         self.drawn: dict[str, Any] = {}
         self._pick = pick
+        self._places: Sequence[Sequence[Panel]] | None = None
 
     def show(
         self, labels: Sequence[str], places: Sequence[Sequence[Panel]], end: float, chosen: int | None, name: str
@@ -105,15 +119,21 @@ class Thumbnails:
         """Show what stands in each place, one panel or a few, with its label below; the places beyond are empty.
 
         Args:
+            places: the same list as before is not drawn again.
             end: of the scale of all.
             chosen: the number of the place with a line around it.
             name: what a place is called: `"map"`.
         """
         self.panels = [replace(place[0], label=label) for label, place in zip(labels, places, strict=True)]
-        self.end = end
-        drawn = [_place(place, end, **_THUMBNAIL) for place in places]
         self.words = {"labels": list(labels), "chosen": chosen, "name": name}
-        self.drawn = {"places": [place for place, _ in drawn], "levels": b"".join(levels for _, levels in drawn)}
+        if places is self._places and end == self.end:
+            return
+        self._places, self.end = places, end
+        drawn = [_place(place, end, **_THUMBNAIL) for place in places]
+        self.drawn = {
+            "places": [place for place, _ in drawn],
+            "levels": b"".join(levels for _, levels in drawn),
+        }
 
     def receive(self, news: dict[str, Any]) -> None:
         """What the page tells."""
@@ -141,6 +161,23 @@ class Bars:
         self.words = {"names": self._names, "shares": None if shares is None else shares.tolist()}
 
 
+class Note:
+    """Sentences below the pictures.
+
+    Attributes:
+        words: the same for the page.
+    """
+
+    page: dict[str, Any] = {"kind": "note"}
+
+    def __init__(self) -> None:
+        self.show([])
+
+    def show(self, sentences: Sequence[str]) -> None:
+        """Show these, each in a line of its own; empty ones are left out."""
+        self.words = {"sentences": [sentence for sentence in sentences if sentence]}
+
+
 class Explorer(AnyWidget):
     """Controls, and the pictures that answer to them.
 
@@ -160,8 +197,10 @@ class Explorer(AnyWidget):
         title: what to do with it.
         controls: they need a `value`.
         pictures: what `draw` changes.
-        draw: shows what the controls ask for.
+        draw: shows what the controls ask for. It may yield: what it has shown by then goes to the page first.
         beside: what stands before the pictures; `draw` may change it, too.
+        further: controls of which a still picture does not tell how they stand.
+        below: what stands after the pictures; `draw` may change it, too.
     """
 
     _esm = module("explorer.js")
@@ -175,13 +214,17 @@ class Explorer(AnyWidget):
         title: str,
         controls: Mapping[str, Control],
         pictures: Sequence[Picture | Thumbnails],
-        draw: Callable[[], None],
+        draw: Callable[[], Iterator[None] | None],
         beside: Sequence[Paper | Bars] = (),
+        further: Mapping[str, Control] = {},
+        below: Sequence[Note] = (),
     ) -> None:
-        draw()
-        self.controls = dict(controls)
+        for _ in draw() or ():
+            pass
+        self._told = controls
+        self.controls = controls = {**controls, **further}
         self._title, self._pictures, self._draw, self._drawing = title, list(pictures), draw, False
-        self._parts = [*beside, *pictures]
+        self._parts = [*beside, *pictures, *below]
         self.add_traits(
             **{f"range_{name}": Dict(control.range).tag(sync=True) for name, control in controls.items()},
             **{f"at_{name}": Int(control.at).tag(sync=True) for name, control in controls.items()},
@@ -206,17 +249,25 @@ class Explorer(AnyWidget):
         """Draw what the controls ask for, or say what went wrong."""
         if self._drawing:  # a control that the drawing itself has moved
             return
-        with self._together():
-            try:
-                self._draw()
-            except Exception as fault:
-                self.fault = f"{type(fault).__name__}: {fault}"
-            else:
-                self.fault = ""
+        steps, ended = self._steps(), False
+        while not ended:
+            with self._together():
+                try:
+                    ended = next(steps)
+                except Exception as fault:
+                    self.fault, ended = f"{type(fault).__name__}: {fault}", True
+                else:
+                    self.fault = ""
+
+    def _steps(self) -> Iterator[bool]:
+        """Draw; after each part that goes to the page by itself, whether it was the last."""
+        for _ in self._draw() or ():
+            yield False
+        yield True
 
     @contextmanager
     def _together(self) -> Iterator[None]:
-        """One drawing at a time, all of whose changes go to the page in one message, in the end."""
+        """One drawing at a time. All that changes meanwhile goes to the page in one message, in the end."""
         self._drawing = True
         try:
             with self.hold_sync():
@@ -272,7 +323,8 @@ class Explorer(AnyWidget):
     def still(self) -> Figure:
         """What the explorer shows now, and how its controls stand, as a figure."""
         large = [panel for picture in self._pictures if isinstance(picture, Picture) for panel in picture.panels]
-        rows = [large]
+        rows = [large[i : i + _IN_A_ROW] for i in range(0, len(large), _IN_A_ROW)]
+        large = rows[0]
         for thumbnails in self._pictures:
             if isinstance(thumbnails, Thumbnails):
                 rows += [thumbnails.panels[i : i + 8] for i in range(0, len(thumbnails.panels), 8)]
@@ -282,9 +334,9 @@ class Explorer(AnyWidget):
         width = 100 // columns
         rows = [[replace(one, label=textwrap.fill(one.label, width)) for one in row] for row in rows]
         rows[0] = [replace(one, label=textwrap.fill(one.label, wide * width)) for one in large]
-        words = [control.in_words(name) for name, control in self.controls.items()]
+        words = [control.in_words(name) for name, control in self._told.items()]
         lines = ["      ".join(words[i : i + 3]) for i in range(0, len(words), 3)]
-        figure = panels(rows, "\n".join([self._title, *lines]), limit=ends[0] if ends else None)
+        figure = panels(rows, "\n".join([self._title, *lines]), limit=ends[-1] if ends else None)
         if free := figure.axes[len(large) : columns]:
             read = [picture.probabilities for picture in self._pictures if isinstance(picture, Picture)]
             _fill(figure, figure.axes[: len(large)], free, wide, next((one for one in read if one is not None), None))

@@ -2,92 +2,170 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from helpers.checks import kind_of
 from helpers.data import as_mnist
-from helpers.deconvnet import DeconvNet
+from helpers.deconvnet import Trace
 from helpers.explorers.drawing import Paper
-from helpers.explorers.explorer import Bars, Explorer, Picture, Thumbnails
-from helpers.explorers.subject import COUNTS, check_model, every_map, range_of, remember_last, state
-from helpers.lenet5 import LeNet5
+from helpers.explorers.explorer import Bars, Explorer, Note, Picture, Thumbnails
+from helpers.explorers.maps import EveryMap, LayerAndMap
+from helpers.explorers.subject import (
+    Subject,
+    check_model,
+    in_pixels,
+    per_channel,
+    range_of,
+    remember_last,
+    state,
+    strongest_first,
+)
 from helpers.plotting import Panel, signed_limit
-from helpers.training import predict
 
 _FRAME = 1 / 25  # seconds that pass at least between two answers to a stroke
+_SMALL = 16  # maps of a layer that are shown small
 
 
-def draw_a_digit(model: LeNet5, start: Tensor | None = None) -> Explorer:
-    """Draw a digit: what the network reads, and what all 22 feature maps saw, follow the stroke.
+def draw_a_digit(
+    model: nn.Module,
+    start: Tensor | None = None,
+    *,
+    mean: Tensor | Sequence[float] | float = 0.0,
+    std: Tensor | Sequence[float] | float = 1.0,
+) -> Explorer:
+    """Draw a digit: what the network reads, and what its feature maps saw, follow the stroke.
 
-    The drawing is brought to MNIST's size and place first (`helpers.data.as_mnist`). All 22 reconstructions share one
-    scale. Control: `map` (layer and number, as `(2, 11)`), the one that is shown large; so does a click on a thumbnail.
+    The drawing is brought to MNIST's size and place first (`helpers.data.as_mnist`). All reconstructions that are shown
+    small share one scale. For a LeNet5 these are its 22 maps, and the control is `map` (layer and number, as
+    `(2, 11)`), the one that is shown large; so does a click on a thumbnail. For another model they are the strongest
+    sixteen maps of a layer, and the controls are `layer` and `map`.
 
     Args:
-        model: in eval mode.
+        model: any that reads digits, `(N, 1, 28, 28)` to ten scores, and that `DeconvNet` takes; on the CPU, in eval
+            mode.
         start: `(28, 28)`, 0 for paper and 1 for ink: what stands on the paper until the first stroke.
+        mean, std: what the model wants to be taken off such an image, and by what it is to be divided then.
 
     Raises:
-        TypeError, ValueError: the model is no LeNet5 in eval mode, or `start` is no such image.
+        TypeError, ValueError: the model is no module in eval mode, or no such reader; or `start` is no such image.
     """
-    check_model(model, "draw_a_digit")
-    number = every_map()
+    subject = _reader(model, mean, std)
+    layers = subject.layers(lambda layer: subject.trace.why_not(layer) is None)
+    maps = (EveryMap if subject.is_lenet5 else LayerAndMap)(layers, subject.trace)
     if start is None:
         paper = Paper()
     else:
         _check_start(start)
         paper = Paper(np.kron(start.detach().cpu().numpy(), np.ones((10, 10))))
-    shares = Bars("probability", [f"{digit}" for digit in range(10)])
-    read, seen = Picture(), Picture()
+    shares = Bars("probability", subject.classes)
+    read, seen, note = Picture(), Picture(), Note()
+    sheets = layers if subject.is_lenet5 else {None: ""}  # of small maps: those of each layer, or of the chosen one
+    counts = {called: len(subject.trace.activations[layer][0]) if layer else _SMALL for called, layer in sheets.items()}
+    small: dict[object, list[int]] = {}  # the numbers of the maps that each sheet shows
 
-    def pick(layer: int, k: int) -> None:
-        number.set_trait("value", (layer, k))
+    def pick(called: object, place: int) -> None:
+        maps.pick(small[called][place], called)
 
-    thumbnails = {layer: Thumbnails(count, partial(pick, layer)) for layer, count in COUNTS.items()}
+    thumbnails = {called: Thumbnails(count, partial(pick, called)) for called, count in counts.items()}
 
     @remember_last
-    def look(_: object, changes: int) -> tuple[Tensor, Tensor | None, dict[int, Tensor]]:
+    def look(_: object, changes: int) -> _Look:
         ink = torch.from_numpy(paper.ink)
         if not ink.any():  # what the maps would say to paper alone is nothing that anybody drew
-            return torch.zeros(28, 28), None, {layer: torch.zeros(count, 28, 28) for layer, count in COUNTS.items()}
+            return _Look(torch.zeros(1, 1, 28, 28), subject.trace, None)
         image = as_mnist(ink)
-        net = DeconvNet(model.features)
-        trace = net.record(image)
-        pictures = {layer: net.project(trace, f"pool{layer}")[0, :, 0] for layer in COUNTS}
-        return image[0, 0], predict(model, image)[0].exp(), pictures
+        trace = subject.net().record(subject.taken_off(image))
+        return _Look(image, trace, subject.probabilities(trace))
+
+    @remember_last
+    def project(look: _Look, layers: tuple[str, ...]) -> dict[object, Tensor]:
+        pictures = {}
+        for called, layer in zip(sheets, layers, strict=True):
+            first = strongest_first(look.trace.activations[layer][0])[: counts[called]]
+            small[called] = sorted(first) if subject.is_lenet5 else first
+            pictures[called] = project_some(look, layer, small[called])
+        return pictures
+
+    @remember_last
+    def project_one(look: _Look, layer: str, k: int) -> Tensor:
+        return project_some(look, layer, [k])[0]
+
+    def project_some(look: _Look, layer: str, numbers: list[int]) -> Tensor:
+        pictures = subject.net().project(look.trace, layer, numbers)[0]
+        return pictures if look.probabilities is not None else torch.zeros_like(pictures)
 
     def draw() -> None:
         check_model(model, "draw_a_digit")
-        layer, k = number.value
-        image, probabilities, pictures = look(state(model), paper.changes)
+        looked = look(state(model), paper.changes)
+        maps.fit(looked.trace)
+        k, probabilities = maps.number, looked.probabilities
+        pictures = project(looked, tuple(layer or maps.layer for layer in sheets.values()))
+        mine = next(called for called, layer in sheets.items() if layer in ("", maps.layer))
+        place = small[mine].index(k) if k in small[mine] else None
+        large = project_one(looked, maps.layer, k) if place is None else pictures[mine][place]
         end = signed_limit(torch.cat(list(pictures.values())))
 
         shares.show(probabilities)
-        digit = "nothing yet" if probabilities is None else f"read as {int(probabilities.argmax())}"
-        read.show(digit, [Panel(image)], 1, "your drawing, brought to MNIST's size and place", probabilities)
-        large = pictures[layer][k]
-        seen.show(
-            f"what map {k} of layer {layer} saw", [Panel(large, kind="signed")], end, f"in pixels: {range_of(large)}"
+        digit = "nothing yet" if probabilities is None else f"read as {subject.classes[int(probabilities.argmax())]}"
+        read.show(
+            digit, [Panel(looked.image[0, 0])], 1, "your drawing, brought to MNIST's size and place", probabilities
         )
-        for one, maps in pictures.items():
-            names = [f"{one}·{n}" for n in range(len(maps))]
-            places = [[Panel(pixels, kind="signed")] for pixels in maps]
-            thumbnails[one].show(names, places, end, k if one == layer else None, "map")
+        seen.show(f"what map {k} of {maps.called} saw", [in_pixels(large)], end, f"in pixels: {range_of(large)}")
+        for called, one in pictures.items():
+            names = [f"{called}·{n}" if called else f"{n}" for n in small[called]]
+            places = [[in_pixels(pixels)] for pixels in one]
+            thumbnails[called].show(names, places, end, place if called == mine else None, "map")
+        note.show([subject.says_what_was_taken_off])
 
     explorer = Explorer(
-        "Draw a digit: what the network reads, and what 22 feature maps saw, follow the stroke",
-        {"map": number},
+        "Draw a digit: what the network reads, and what 22 feature maps saw, follow the stroke"
+        if subject.is_lenet5
+        else "Draw a digit: what the network reads, and what its feature maps saw, follow the stroke",
+        maps.controls,
         [read, seen, *thumbnails.values()],
         draw,
         beside=[paper, shares],
+        below=[note],
     )
     paper.changed = _throttle(_FRAME, explorer.answer)
     return explorer
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What is on the paper as the network is to see it, what it made of that, and what it reads; None for nothing."""
+
+    image: Tensor
+    trace: Trace
+    probabilities: Tensor | None
+
+
+def _reader(model: nn.Module, mean: Tensor | Sequence[float] | float, std: Tensor | Sequence[float] | float) -> Subject:
+    """`model`, looking at an empty sheet.
+
+    Raises:
+        TypeError, ValueError: it is no reader of digits.
+    """
+    check_model(model, "draw_a_digit")
+    wanted = "draw_a_digit needs a reader of digits, which gives ten scores for images (N, 1, 28, 28)"
+    sheet, labels = torch.zeros(1, 1, 28, 28), torch.zeros(1, dtype=torch.int64)
+    sheet = (sheet - per_channel(mean, 1, "mean")) / per_channel(std, 1, "std")
+    try:
+        subject = Subject(model, sheet, labels, None, mean, std, "draw_a_digit")
+    except ValueError as error:
+        if "can't pass" not in str(error):
+            raise
+        raise ValueError(f"{wanted}: {error}") from error
+    if len(subject.classes) != 10:
+        given = f"{len(subject.classes)} scores" if subject.classes else "no scores of classes"
+        raise ValueError(f"the model gives {given}; {wanted}")
+    return subject
 
 
 def _check_start(start: Tensor) -> None:

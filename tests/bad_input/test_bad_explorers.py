@@ -9,6 +9,20 @@ from helpers.lenet5 import LeNet5
 
 IMAGES, LABELS = torch.zeros(3, 1, 28, 28), torch.zeros(3, dtype=torch.int64)
 
+COLOUR = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def cnn():
+    """A reader of four classes in colour."""
+    layers = [nn.Conv2d(3, 5, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(245, 4)]
+    return nn.Sequential(*layers).eval()
+
+
+def broken(model):
+    model[0].weight.data.fill_(torch.nan)
+    return model
+
+
 # what goes wrong: (how, the error, a piece of its message)
 CASES = {
     "an explorer with a label too few": (
@@ -71,15 +85,105 @@ CASES = {
         ValueError,
         r"the model is on meta; draw_a_digit needs it on the CPU: call model.cpu\(\)",
     ),
-    "an explorer of another network": (
-        lambda: explore_steps(nn.Linear(2, 2), IMAGES, LABELS),
+    "an explorer of no network": (
+        lambda: explore_steps(torch.relu, IMAGES, LABELS),
         TypeError,
-        "model is a Linear; explore_steps needs a LeNet5",
+        "model is a builtin_function_or_method; explore_steps needs a module",
     ),
-    "paper for another network": (
-        lambda: draw_a_digit(nn.Linear(2, 2)),
+    "an explorer without digits for a LeNet5": (
+        lambda: explore_steps(LeNet5().eval(), IMAGES),
         TypeError,
-        "model is a Linear; draw_a_digit needs a LeNet5",
+        "labels are NoneType; explore_steps needs a tensor of int64",
+    ),
+    "an explorer of a layer in train mode": (
+        lambda: explore_steps(cnn().append(nn.Dropout()), COLOUR),
+        ValueError,
+        r"in train mode; call model.eval\(\) before explore_steps",
+    ),
+    "an explorer of NaN": (
+        lambda: explore_feature_maps(cnn(), COLOUR.index_fill(3, torch.tensor([9]), torch.nan)),
+        ValueError,
+        "images hold NaN or infinity; explore_feature_maps needs finite pixels",
+    ),
+    "an explorer of weights that are NaN": (
+        lambda: explore_feature_maps(broken(cnn()), COLOUR),
+        ValueError,
+        "layer '0' has NaN or infinity in its weight",
+    ),
+    "an explorer of photographs as bytes": (
+        lambda: explore_feature_maps(cnn(), 255 * COLOUR),
+        ValueError,
+        r"images, times std and plus mean, hold pixels from 0\S* to 2\d\d\S*; explore_feature_maps needs 0 to 1",
+    ),
+    "an explorer of photographs that are normalised by who knows what": (
+        lambda: explore_switches(cnn(), (COLOUR - 0.5) / 0.25),
+        ValueError,
+        "explore_switches needs 0 to 1: divide bytes by 255, or give the mean and std that were taken off",
+    ),
+    "an explorer of photographs that are normalised by another mean": (
+        lambda: explore_steps(cnn(), (COLOUR - 0.5) / 0.25, mean=0.1, std=0.25),
+        ValueError,
+        "explore_steps needs 0 to 1",
+    ),
+    "a mean for two channels": (
+        lambda: explore_steps(cnn(), COLOUR, mean=[0.5, 0.5]),
+        ValueError,
+        r"mean is \[0.5, 0.5\]; it must be a finite number, or one for each of 3 channels",
+    ),
+    "a std of zero": (
+        lambda: explore_steps(cnn(), COLOUR, std=0),
+        ValueError,
+        "std is 0; it must be above zero",
+    ),
+    "an explorer of five channels": (
+        lambda: explore_steps(nn.Conv2d(5, 2, 3).eval(), torch.rand(2, 5, 9, 9)),
+        ValueError,
+        "images have 5 channels; explore_steps can show 1, which is grey, and 3, in colour",
+    ),
+    "an explorer of grey images for a network of colour": (
+        lambda: explore_feature_maps(cnn(), COLOUR[:, :1]),
+        ValueError,
+        r"images of the shape \(1, 1, 16, 16\) can't pass layer '0'",
+    ),
+    "too few names": (
+        lambda: explore_feature_maps(cnn(), COLOUR, names=["cat", "dog"]),
+        ValueError,
+        "2 names for 4 classes; explore_feature_maps needs as many of each",
+    ),
+    "a label beyond the classes": (
+        lambda: explore_feature_maps(cnn(), COLOUR, torch.tensor([0, 4])),
+        ValueError,
+        "labels hold 4; explore_feature_maps needs the classes 0 to 3",
+    ),
+    "switches where there are none": (
+        lambda: explore_switches(nn.Conv2d(3, 2, 3).eval(), COLOUR),
+        ValueError,
+        "the model has no max pooling, so no switches; explore_switches needs one",
+    ),
+    "steps where there is no way back": (
+        lambda: explore_steps(nn.Sequential(nn.GELU(), nn.Conv2d(3, 2, 3)).eval(), COLOUR),
+        ValueError,
+        "no layer of the model can be projected",
+    ),
+    "paper for no network": (
+        lambda: draw_a_digit(torch.relu),
+        TypeError,
+        "model is a builtin_function_or_method; draw_a_digit needs a module",
+    ),
+    "paper for a network of photographs": (
+        lambda: draw_a_digit(cnn()),
+        ValueError,
+        r"draw_a_digit needs a reader of digits, which gives ten scores for images \(N, 1, 28, 28\): .*can't pass",
+    ),
+    "paper for a network of four classes": (
+        lambda: draw_a_digit(nn.Sequential(nn.Flatten(), nn.Linear(784, 4)).eval()),
+        ValueError,
+        "the model gives 4 scores; draw_a_digit needs a reader of digits",
+    ),
+    "paper for a network without scores": (
+        lambda: draw_a_digit(nn.Conv2d(1, 10, 3).eval()),
+        ValueError,
+        "the model gives no scores of classes; draw_a_digit needs a reader of digits",
     ),
     "a start that is a batch": (
         lambda: draw_a_digit(LeNet5().eval(), IMAGES),

@@ -1,5 +1,6 @@
 """Every slider, dragged through all its values: the last one is never lost. The times are printed, not judged."""
 
+import any_network
 import pytest
 from lab import explorer, press
 from latency import LATENCIES, drag_through
@@ -7,23 +8,27 @@ from test_explorers import NOTEBOOKS
 
 # The notebook, its explorer, the slider, and the picture whose tooltip names the value.
 SLIDERS = [
-    (1, "explore_switches(", "right", 0),
-    (1, "explore_switches(", "down", 0),
-    (1, "explore_switches(", "digit", 0),
-    (1, "explore_switches(", "map", 1),
-    (2, "explore_steps(", "stage", 1),
-    (2, "explore_steps(", "map", 0),
-    (2, "explore_steps(", "digit", 0),
-    (3, "explore_feature_maps(", "map", 1),
-    (3, "explore_feature_maps(", "layer", 1),
-    (3, "explore_feature_maps(", "digit", 0),
-    (3, "draw_a_digit(", "map", 1),
+    (NOTEBOOKS[1], "explore_switches(", "right", 0),
+    (NOTEBOOKS[1], "explore_switches(", "down", 0),
+    (NOTEBOOKS[1], "explore_switches(", "digit", 0),
+    (NOTEBOOKS[1], "explore_switches(", "map", 1),
+    (NOTEBOOKS[2], "explore_steps(", "stage", 1),
+    (NOTEBOOKS[2], "explore_steps(", "map", 0),
+    (NOTEBOOKS[2], "explore_steps(", "digit", 0),
+    (NOTEBOOKS[3], "explore_feature_maps(", "map", 1),
+    (NOTEBOOKS[3], "explore_feature_maps(", "layer", 1),
+    (NOTEBOOKS[3], "explore_feature_maps(", "digit", 0),
+    (NOTEBOOKS[3], "draw_a_digit(", "map", 1),
+    (any_network.NAME, "explore_feature_maps(cnn, ", "map", 1),
+    (any_network.NAME, "explore_feature_maps(cnn, ", "image", 0),
+    (any_network.NAME, "explore_feature_maps(squeezenet, ", "map", 1),
+    (any_network.NAME, "explore_feature_maps(squeezenet, ", "image", 0),
 ]
 
 
-@pytest.mark.parametrize(("notebook", "call", "name", "picture"), SLIDERS, ids=lambda value: str(value).rstrip("("))
+@pytest.mark.parametrize(("notebook", "call", "name", "picture"), SLIDERS, ids=lambda value: str(value).rstrip("(, "))
 def test_a_slider_is_followed_to_its_last_value(notebook, call, name, picture, opened):
-    page = opened(NOTEBOOKS[notebook])
+    page = opened(notebook)
     before = page.viewport_size
     page.set_viewport_size({"width": 1280, "height": 800})  # a small laptop's
     box = explorer(page, call)
@@ -31,5 +36,5 @@ def test_a_slider_is_followed_to_its_last_value(notebook, call, name, picture, o
         press(box, "map", "Home")  # else its number changes with the layer
     drag = drag_through(box, name, picture)
     page.set_viewport_size(before)
-    LATENCIES.append((call.rstrip("("), name, drag.values, drag.seconds))
+    LATENCIES.append((call.rstrip("(, "), name, drag.values, drag.seconds))
     assert drag.seconds and drag.last_is_shown

@@ -4,6 +4,7 @@ import base64
 import io
 from urllib.parse import urlsplit
 
+import any_network
 import nbformat
 import numpy as np
 import pytest
@@ -20,6 +21,9 @@ EXPLORERS = {
     "explore_feature_maps(": NOTEBOOKS[3],
     "draw_a_digit(": NOTEBOOKS[3],
 }
+
+# And those of other networks.
+ALL_EXPLORERS = EXPLORERS | dict.fromkeys(any_network.CALLS, any_network.NAME)
 
 PARTS = "canvas, button, .slider, .choice, figcaption, .bars"
 
@@ -58,15 +62,15 @@ def width(request):
     return request.param
 
 
-@pytest.mark.parametrize("call", EXPLORERS)
+@pytest.mark.parametrize("call", ALL_EXPLORERS)
 def test_it_fits_and_can_be_read(call, theme, width, opened):
-    page = opened(EXPLORERS[call])
+    page = opened(ALL_EXPLORERS[call])
     before = page.viewport_size
     page.set_viewport_size({"width": width, "height": before["height"] if width > 400 else 2400})
     use_theme(page, theme)
     box = explorer(page, call)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    box.screenshot(path=SCREENSHOTS / f"{call.rstrip('(')}-{theme.lower()}-{width}.png")
+    box.screenshot(path=SCREENSHOTS / f"{call.rstrip('(, ').replace('(', '-')}-{theme.lower()}-{width}.png")
     place = box.bounding_box()
     parts = [part.bounding_box() for part in box.locator(PARTS.replace("button", "button:visible")).all()]
     contrast = box.evaluate(CONTRAST)
@@ -152,7 +156,7 @@ def opened_png(data):
 
 
 def test_every_control_is_named_to_a_screen_reader_and_can_be_reached_by_keys(opened):
-    for call, name in EXPLORERS.items():
+    for call, name in ALL_EXPLORERS.items():
         box = explorer(opened(name), call)
         sliders = box.get_by_role("slider").all()
         assert len(sliders) == box.locator(".slider:visible").count() > 0
@@ -192,7 +196,7 @@ def test_an_error_is_shown_in_the_widget_and_goes_away_again(opened):
     press(box, "example", "ArrowRight")
     alert = box.get_by_role("alert")
     alert.wait_for()
-    assert "ValueError: layer 'conv1' has NaN or infinity in its weight" in alert.inner_text()
+    assert "ValueError: layer 'features.conv1' has NaN or infinity in its weight" in alert.inner_text()
     execute(page, "explorer.fault = '<b>bold</b>'")
     wait_for(lambda: "<b>bold</b>" in alert.inner_text(), "an error is not shown as text")
     execute(page, "model.features.conv1.weight.data.copy_(whole)")

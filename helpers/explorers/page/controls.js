@@ -5,6 +5,9 @@
 
 import { make } from "./make.js";
 
+// Characters that a readout has room for; else the slider gets a line of its own.
+const LONG = 12;
+
 /**
  * Where a control can stand: at the whole numbers from `low` to `high`, or at the numbers of its `labels`.
  *
@@ -48,6 +51,7 @@ export function slider(name, move) {
       track.min = `${range.low}`;
       track.max = `${range.high}`;
       track.valueAsNumber = at;
+      element.classList.toggle("long", range.labels?.some((label) => label.length > LONG) ?? false);
       tell();
     },
   };

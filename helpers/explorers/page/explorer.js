@@ -8,6 +8,7 @@
 import { bars } from "./bars.js";
 import { choice, slider } from "./controls.js";
 import { make } from "./make.js";
+import { note } from "./note.js";
 import { paper } from "./paper.js";
 import { colours, picture, thumbnails } from "./picture.js";
 
@@ -94,6 +95,8 @@ function makePart(part, palettes, tell) {
       return thumbnails(part, palettes, (pick) => tell({ pick }));
     case "bars":
       return bars(part.title);
+    case "note":
+      return note();
     case "paper":
       return paper(tell);
     default:

@@ -1,14 +1,16 @@
 /**
  * Maps as pictures: a large one with its scale and a caption, and sheets of small ones, each of which is a button.
  *
- * A map comes as one byte for each value, and becomes blocks in the colours of its scale.
+ * A map comes as one byte for each value, and becomes blocks in the colours of its scale. In colour it comes as three.
  */
 
 import { make } from "./make.js";
 
 /**
  * @typedef {object} Place What stands in one square: a map, or a few in rows of three.
+ * @property {string} kind In which of the palettes the levels are.
  * @property {[height: number, width: number][]} shapes
+ * @property {number} channels 3 in colour, where the red, the green and the blue plane of a map come one after another.
  * @property {[row: number, column: number][]} [dots] On values of the first map.
  *
  * @typedef {object} Measures In pixels of the screen.
@@ -18,12 +20,13 @@ import { make } from "./make.js";
  *
  * @typedef {{label: string, text: string, marks: string[]}} Words
  * @typedef {{labels: string[], chosen: number | null, name: string}} SheetWords
- * @typedef {{kind: string, place: Place, levels: DataView}} Drawn
+ * @typedef {{place: Place, levels: DataView}} Drawn
  * @typedef {{places: Place[], levels: DataView}} SheetDrawn
- * @typedef {Record<string, Uint32Array>} Palettes For each kind of scale, the colours of its levels.
+ * @typedef {Record<string, Uint32Array>} Palettes For each scale, the colours of its levels.
  */
 
 const ROW = 3;
+const OPAQUE_RED = 0xff0000ff;
 
 /**
  * @param {Measures} measures
@@ -44,9 +47,9 @@ export function picture(measures, palettes) {
   return {
     element,
     /** @param {Drawn} drawn */
-    draw({ kind, place, levels }) {
-      paint(canvas, measures, place, bytes(levels), palettes[kind]);
-      scale.style.background = gradient(palettes[kind]);
+    draw({ place, levels }) {
+      paint(canvas, measures, place, bytes(levels), palettes);
+      scale.style.background = gradient(palettes[place.kind]);
     },
     /** @param {Words} words */
     show(words) {
@@ -84,8 +87,8 @@ export function thumbnails(measures, palettes, pick) {
       const levels = bytes(drawn.levels);
       let from = 0;
       drawn.places.forEach((place, k) => {
-        const to = from + place.shapes.reduce((sum, [height, width]) => sum + height * width, 0);
-        paint(places[k].canvas, measures, place, levels.subarray(from, to), palettes.signed);
+        const to = from + place.channels * place.shapes.reduce((sum, [height, width]) => sum + height * width, 0);
+        paint(places[k].canvas, measures, place, levels.subarray(from, to), palettes);
         from = to;
       });
     },
@@ -133,9 +136,9 @@ function bytes(view) {
  * @param {Measures} measures
  * @param {Place} place
  * @param {Uint8Array} levels Of all its maps, one after the other.
- * @param {Uint32Array} palette
+ * @param {Palettes} palettes
  */
-function paint(canvas, { side, small, gap }, { shapes, dots = [] }, levels, palette) {
+function paint(canvas, { side, small, gap }, { kind, shapes, channels, dots = [] }, levels, palettes) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.clearRect(0, 0, side, side);
   context.imageSmoothingEnabled = false;
@@ -151,9 +154,10 @@ function paint(canvas, { side, small, gap }, { shapes, dots = [] }, levels, pale
       : corner;
     const y = top + middle(room, block * height);
     const x = left + middle(room, block * width);
-    const map = coloured(levels.subarray(from, from + height * width), height, width, palette);
+    const to = from + channels * height * width;
+    const map = coloured(levels.subarray(from, to), height, width, palettes[kind], channels === 3);
     context.drawImage(map, x, y, block * width, block * height);
-    from += height * width;
+    from = to;
     if (k === 0) {
       for (const [row, column] of dots) {
         context.fillStyle = "black";
@@ -182,15 +186,23 @@ function middle(room, length) {
  * @param {number} height
  * @param {number} width
  * @param {Uint32Array} palette
+ * @param {boolean} inColour
  */
-function coloured(levels, height, width, palette) {
+function coloured(levels, height, width, palette, inColour) {
   const canvas = make("canvas");
   canvas.width = width;
   canvas.height = height;
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const image = context.createImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
-  for (let k = 0; k < pixels.length; k++) pixels[k] = palette[levels[k]];
+  const count = height * width;
+  for (let k = 0; k < count; k++) {
+    pixels[k] = inColour
+      ? (palette[levels[k]] & OPAQUE_RED) |
+        (palette[levels[k + count]] & 0xff00) |
+        (palette[levels[k + 2 * count]] & 0xff0000)
+      : palette[levels[k]];
+  }
   context.putImageData(image, 0, 0);
   return canvas;
 }
