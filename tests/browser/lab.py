@@ -31,7 +31,8 @@ def jupyterlab(folder: Path) -> Iterator[str]:
     """
     for name, copy in (("notebooks", "notebooks"), ("notebooks", "unrun"), ("figures", "figures")):
         shutil.copytree(ROOT / name, folder / copy, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    with served(folder, folder, "--expose-app-in-browser", *PROMPT) as address:
+    exposed = ["--expose-app-in-browser", "--JupyterNotebookApp.expose_app_in_browser=True"]
+    with served(folder, folder, *exposed, *PROMPT) as address:
         yield f"{address}lab/tree"
 
 
