@@ -33,6 +33,7 @@ WHEELS = {
     "auto": "those that fit this computer's GPU, or the small ones",
     "pypi": "PyPI's, as pip installs them; this is the default",
 }
+VARIABLES = ("TORCH=", "COURSE=")
 CHOSEN = ENVIRONMENT / ".torch"
 UV = "uv>=0.7.14,<1"
 
@@ -101,7 +102,7 @@ def test_browser():
 def assignment():
     """build what students get: build/inside_lenet5.zip"""
     add("assignment")
-    call("assignment/build.py")
+    call("assignment/build.py", *filter(None, [os.environ.get("COURSE")]))
 
 
 @command
@@ -273,21 +274,24 @@ def start(*words: str, stdout: int | None = None, **variables: str | None) -> No
 def usage() -> str:
     lines = ["make COMMAND, or without make: python make.py COMMAND", ""]
     lines += [f"{name:<16} {function.__doc__}" for name, function in COMMANDS.items()]
+    lines += [
+        "",
+        "Which assignment, as in make assignment COURSE=inside_lenet5: all in assignment/courses, if left out",
+    ]
     lines += ["", "Which wheels of torch and torchvision are installed, as in make run TORCH=cpu:", ""]
     return "\n".join(lines + [f"TORCH={name:<10} {what}" for name, what in WHEELS.items()])
 
 
 def main(words: list[str]) -> None:
-    chosen = [word.partition("=")[2] for word in words if word.startswith("TORCH=")]
-    names = [word for word in words if not word.startswith("TORCH=")]
+    chosen = dict(word.split("=", 1) for word in words if word.startswith(VARIABLES))
+    names = [word for word in words if not word.startswith(VARIABLES)]
     if not names or {"help", "-h", "--help"} & set(names):
         print(usage())
         return
     unknown = [name for name in names if name not in COMMANDS]
     if unknown:
         sys.exit(f"there is no command {unknown[0]!r}; there are {', '.join(COMMANDS)}")
-    if chosen:
-        os.environ["TORCH"] = chosen[-1]
+    os.environ.update(chosen)
     if os.environ.get("TORCH", "") not in ("", *WHEELS):
         sys.exit(f"TORCH={os.environ['TORCH']} is not known; it is {', '.join(WHEELS)}, or left out")
     # Control-C is for the program that runs: JupyterLab asks a question then.

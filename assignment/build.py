@@ -1,4 +1,4 @@
-"""Build what students get: build/inside_lenet5.zip."""
+"""Build what students get of each assignment that has settings, or of those that are named: build/NAME.zip."""
 
 import io
 import os
@@ -10,56 +10,73 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from filling import text_of
+from grading.judge import PARTS
 from grading.released import DATA, HELPERS
+from grading.settings import BadSettings, Settings, names, settings_of
 from nbgrader.apps import NbGraderAPI
+from source_folder import MADE, ChangedByHand, make
 from traitlets.config import Config
 
 from helpers.files import write_atomically
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-NAME = "inside_lenet5"
-ZIP = ROOT / "build" / f"{NAME}.zip"
 
 
-def release(course: Path) -> Path:
-    """The template as nbgrader makes it of the source, in a copy of the course in the folder `course`."""
+def release(settings: Settings, course: Path) -> Path:
+    """The notebook with gaps as nbgrader makes it of the source, in a copy of the course in the folder `course`."""
     # nbgrader calls alembic by its name, which is found only in an environment that is active.
     os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
-    shutil.copytree(HERE / "source", course / "source")
+    shutil.copytree(settings.source, course / "source" / settings.name, ignore=shutil.ignore_patterns(MADE))
     config = Config()
     config.CourseDirectory.root = str(course)
-    result = NbGraderAPI(config=config).generate_assignment(NAME)
+    result = NbGraderAPI(config=config).generate_assignment(settings.name)
     if not result["success"]:
         sys.exit(f"nbgrader could not generate the assignment:\n{result['log']}\n{result.get('error', '')}")
-    return course / "release" / NAME
+    return course / "release" / settings.name
 
 
-def contents(template: Path) -> dict[str, Path]:
+def contents(settings: Settings, released: Path) -> dict[str, Path]:
     """For each file of the zip, where its content lies."""
-    files = {path.name: path for path in template.iterdir() if path.is_file()}
-    files |= {path.name: path for path in (HERE / "student").iterdir()}
+    files = {path.name: path for path in (HERE / "student").iterdir()}
+    readme = text_of(files["README.md"].read_text(encoding="utf-8"), settings, "assignment/student/README.md")
+    (released / "README.md").write_text(readme, encoding="utf-8")
+    files |= {path.name: path for path in released.iterdir() if path.is_file()}
     files |= {name: ROOT / name for name in HELPERS}
     files |= {f"{DATA}/{path.name}": path for path in (*(ROOT / DATA).glob("*.gz"), ROOT / DATA / "README.md")}
     files["LICENSE"] = ROOT / "LICENSE"
     return dict(sorted(files.items()))
 
 
-def main() -> None:
-    ZIP.parent.mkdir(exist_ok=True)
+def build(settings: Settings) -> None:
+    make(settings)
     with tempfile.TemporaryDirectory() as folder:
-        files = contents(release(Path(folder) / "course"))
+        files = contents(settings, release(settings, Path(folder) / "course"))
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, path in files.items():
-                archive.write(path, f"{NAME}/{name}")
-    write_atomically(ZIP, content.getvalue())
-    print(f"{ZIP.relative_to(ROOT)}, {ZIP.stat().st_size / 1e6:.0f} MB, holds:")
+            for name, file in files.items():
+                archive.write(file, f"{settings.name}/{name}")
+        readme = files["README.md"].read_text(encoding="utf-8")
+    path = ROOT / "build" / f"{settings.name}.zip"
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, content.getvalue())
+    print(f"{path.relative_to(ROOT)}, {path.stat().st_size / 1e6:.0f} MB, holds:")
     for name in files:
-        print(f"    {NAME}/{name}")
-    if places := re.findall(r"\[([A-Z]{2}[A-Z ]+)[\]:]", (HERE / "student" / "README.md").read_text(encoding="utf-8")):
+        print(f"    {settings.name}/{name}")
+    if others := [part for part in settings.points if part not in PARTS]:
+        print(f"\nPoints that the judge does not give: {', '.join(others)}")
+    if places := re.findall(r"\[([A-Z]{2}[A-Z ]+)[\]:]", readme):
         print(f"\nStill to be filled in, in assignment/student/README.md: {', '.join(places)}")
 
 
+def main(wanted: list[str]) -> None:
+    try:
+        for settings in [settings_of(name) for name in wanted or names()]:
+            build(settings)
+    except (BadSettings, ChangedByHand) as error:
+        sys.exit(str(error))
+
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

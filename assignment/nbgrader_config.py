@@ -20,6 +20,7 @@ c.CourseDirectory.root = str(HERE)
 c.CourseDirectory.ignore = [
     *(".ipynb_checkpoints", "*.pyc", "__pycache__", "helpers", "data"),
     *(".venv", "venv", ".git", "__MACOSX", ".DS_Store"),
+    "made.json",
 ]
 c.CourseDirectory.max_file_size = 10_000  # kB
 

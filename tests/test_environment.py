@@ -90,7 +90,7 @@ AREAS = {
     ),
     "tests in a browser": (["tests/browser/*.py"], ["test", "browser"]),
     "assignment": (
-        ["assignment/*.py", "assignment/grading/*.py", "assignment/grading/*/*.py", "assignment/source/*/*"],
+        ["assignment/*.py", "assignment/grading/*.py", "assignment/grading/*/*.py", "assignment/template/*"],
         ["assignment"],
     ),
     "tests of the assignment": (
@@ -98,7 +98,7 @@ AREAS = {
         ["test", "assignment", "browser"],
     ),
 }
-FOLDERS = [".", "assignment", "assignment/source/inside_lenet5", "tests", "tests/assignment", "tests/browser"]
+FOLDERS = [".", "assignment", "assignment/template", "tests", "tests/assignment", "tests/browser"]
 OURS = modules_in(*(ROOT / folder for folder in FOLDERS))
 
 
@@ -119,7 +119,7 @@ def test_what_is_imported_is_declared(area):
 
 def test_every_file_belongs_to_an_area():
     folders = [ROOT / name for name in ("helpers", "notebooks", "tests", "benchmarks", "replication", "assignment")]
-    made = {".ipynb_checkpoints", "release", "submitted", "autograded", "feedback", "downloaded"}
+    made = {".ipynb_checkpoints", "source", "release", "submitted", "autograded", "feedback", "downloaded"}
     written = {path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".ipynb")}
     written = {path for path in written if made.isdisjoint(path.relative_to(ROOT).parts)}
     assert written <= {path for patterns, _ in AREAS.values() for path in files(patterns)}

@@ -85,7 +85,8 @@ def computer(tmp_path, monkeypatch):
     made = Computer(folder)
     monkeypatch.setattr(subprocess, "run", made.run)
     monkeypatch.setattr("signal.signal", lambda *_: None)
-    monkeypatch.setenv("TORCH", "")  # which main() may set; monkeypatch brings it back
+    for name in ("TORCH", "COURSE"):
+        monkeypatch.setenv(name, "")  # which main() may set; monkeypatch brings it back
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     return made
 
@@ -113,12 +114,13 @@ def make(tmp_path_factory):
     if shutil.which("make") is None:
         pytest.skip("there is no make on this computer")
     python = tmp_path_factory.mktemp("a python") / "python.py"
-    python.write_text("import os, sys\nprint(*sys.argv[1:], 'TORCH=' + os.environ.get('TORCH', ''))\n")
+    others = "*(f'{name}={os.environ[name]}' for name in ('COURSE',) if name in os.environ)"
+    python.write_text(f"import os, sys\nprint(*sys.argv[1:], 'TORCH=' + os.environ.get('TORCH', ''), {others})\n")
 
     def call(*words):
         line = ["make", f"PYTHON='{sys.executable}' '{python}'", *words]
         # without what make says to a make that it calls: these tests may run in `make test` themselves
-        unwanted = ("TORCH", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
+        unwanted = ("TORCH", "COURSE", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
         environment = {name: value for name, value in os.environ.items() if name not in unwanted}
         done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
         return done.stdout.splitlines()
@@ -137,6 +139,10 @@ def test_make_alone_lists_the_commands(make):
 def test_make_hands_on_the_command_and_the_wheels(make):
     assert make("test-browser", "TORCH=cpu") == ["make.py test-browser TORCH=cpu"]
     assert make("-j4", "test", "run") == ["make.py test TORCH=", "make.py run TORCH="]
+
+
+def test_make_hands_on_which_assignment(make):
+    assert make("assignment", "COURSE=group_b") == ["make.py assignment TORCH= COURSE=group_b"]
 
 
 def test_a_command_that_is_none_is_named(computer):
@@ -496,6 +502,11 @@ def test_an_extra_is_installed_when_it_is_needed_and_once(computer):
     assert computer.make("test-browser") == [browser]
     assert computer.make("test-assignment") == [f"{PIP} nbgrader", "python -m pytest tests/assignment"]
     assert computer.make("assignment") == ["python assignment/build.py"]
+
+
+def test_one_assignment_is_built_where_it_is_named(computer):
+    computer.make("assignment")
+    assert computer.make("assignment", "COURSE=group_b") == ["python assignment/build.py group_b"]
 
 
 def test_an_extra_that_could_not_be_installed_leaves_the_rest_ready(computer):

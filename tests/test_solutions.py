@@ -5,6 +5,7 @@ That they run, and give the outputs that are stored, is tested as of all noteboo
 
 import ast
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import torch
 from stored import NOTEBOOKS, SOLUTIONS, code_cells
 
 ROOT = Path(__file__).resolve().parents[1]
-ASSIGNMENT = ROOT / "assignment" / "source" / "inside_lenet5"
+ASSIGNMENT = ROOT / "assignment" / "template"
 
 # The headings below that of an exercise. What lies below the first two is folded in JupyterLab.
 FOLDED = ["### Hint", "### Solution"]
@@ -111,7 +112,7 @@ def test_solutions_keep_no_figure(solutions):
 
 
 def assignment():
-    return nbformat.read(ASSIGNMENT / "inside_lenet5.ipynb", as_version=4).cells
+    return nbformat.read(ASSIGNMENT / "notebook.ipynb", as_version=4).cells
 
 
 def answers(kind):
@@ -135,9 +136,11 @@ def asked():
 
 
 @pytest.fixture
-def passes(asked, monkeypatch):
+def passes(asked, monkeypatch, tmp_path):
     """Whether a function passes the assignment's check of this name."""
-    monkeypatch.syspath_prepend(str(ASSIGNMENT))
+    shutil.copytree(ASSIGNMENT, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "settings.json").write_text('{"digits": [0, 1], "language": "en"}')
+    monkeypatch.syspath_prepend(str(tmp_path))
     import check
 
     others = {"look_inside": ["build_cnn"], "visualise": ["project"]}
@@ -193,7 +196,7 @@ def test_solutions_define_nothing_that_the_assignment_asks_for(solutions, asked)
 
 def test_solutions_do_not_say_what_the_assignment_wants_in_words(solutions):
     """Neither its questions nor the reference answers, not even six words in a row."""
-    (question,) = (cell.source for cell in assignment() if cell.source.startswith("## 3e"))
+    (question,) = (cell.source for cell in assignment() if cell.source.startswith("## {{ number.words }}"))
     (answer,) = answers("markdown")
     said = runs_of_words("\n".join(cell.source for cell in solutions.cells))
     assert said & (runs_of_words(question) | runs_of_words(answer)) == set()

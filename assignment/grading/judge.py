@@ -13,6 +13,7 @@ from grading import deconvnet_task, network_task, pictures_task
 from grading.kernel import StudentKernel, is_run
 from grading.marks import Marks, Student
 from grading.restore import JUDGED, RECORD, RESTORED, as_released, grade_id
+from grading.settings import settings_of
 
 PARTS = network_task.PARTS | deconvnet_task.PARTS | pictures_task.PARTS
 
@@ -31,6 +32,7 @@ class Judge(StudentKernel):
     def preprocess(self, nb: NotebookNode, resources: dict, km: object = None) -> tuple[NotebookNode, dict]:
         seed = secrets.randbits(32) if self.seed is None else self.seed
         random = torch.Generator().manual_seed(seed)
+        self._digits = settings_of(resources["nbgrader"]["assignment"]).digits
         verdicts = {}
         if not self.sandboxed:
             self.log.warning("Students' code runs with your rights: see docs/teaching.md on Judge.sandboxed")
@@ -60,7 +62,10 @@ class Judge(StudentKernel):
         name, points = str(grade_id(cell)), float(cell.metadata.nbgrader["points"])
         written = {known: other.source for other in self.nb.cells if (known := grade_id(other))}
         student = Student(
-            lambda function, *given, **settings: self.ask(index, function, *given, **settings), random, written
+            lambda function, *given, **settings: self.ask(index, function, *given, **settings),
+            random,
+            written,
+            self._digits,
         )
         marks = Marks()
         try:

@@ -44,11 +44,13 @@ class Student:
         ask: calls one of their functions, as `StudentKernel.ask`.
         random: draws what they are asked.
         written: the source of their cells, by nbgrader's names.
+        digits: those whose images they choose and visualise.
     """
 
     ask: Callable[..., object]
     random: torch.Generator
     written: Mapping[str, str]
+    digits: Sequence[int]
 
     def draw(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self.random)

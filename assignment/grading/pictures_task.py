@@ -10,14 +10,12 @@ from grading.given_network import given_convs, given_network
 from grading.marks import Marks, Student, kind, right_or_by_stand_ins, same, sizes
 from helpers.data import load_mnist
 
-DIGITS = (0, 1, 5, 8)
-
 
 def choose(student: Student) -> Marks:
     marks = Marks()
     what = "of images drawn at random, one of the digit that is read correctly"
     fault = ""
-    for digit in DIGITS:
+    for digit in student.digits:
         labels, predictions = student.integers(0, 10, 60), student.integers(0, 10, 60)
         labels[[3, 20, 40]], predictions[[20, 40]] = digit, digit
         predictions[3] = (digit + 1) % 10  # so the first one is misread
@@ -33,9 +31,10 @@ def choose(student: Student) -> Marks:
         if fault:
             break
     marks.add(3, not fault, what, fault)
-    faults = {digit: _choice_fault(student, digit) for digit in DIGITS}
+    faults = {digit: _choice_fault(student, digit) for digit in student.digits}
     wrong = "; ".join(dict.fromkeys(text for text in faults.values() if text))
-    marks.add(2, sum(not text for text in faults.values()) / len(DIGITS), "chosen, for 0, 1, 5 and 8", wrong)
+    listed = f"{', '.join(map(str, student.digits[:-1]))} and {student.digits[-1]}"
+    marks.add(2, sum(not text for text in faults.values()) / len(faults), f"chosen, for {listed}", wrong)
     return marks
 
 
@@ -159,7 +158,7 @@ def _shade_faults(student: Student, maps: Tensor) -> dict[str, str]:
 def grids(student: Student) -> Marks:
     """Right is what the reference gives for the chosen image, or what the student's cell makes of the stand-ins."""
     marks = Marks()
-    for digit in DIGITS:
+    for digit in student.digits:
         try:
             index = _chosen(student, digit)
             right = _is_grid(student, digit, index) or _is_grid_of_stand_ins(student, digit, index)

@@ -1,19 +1,16 @@
 """A course in which made students hand in, and a network that was trained."""
 
-import shutil
-import sys
-
 import pytest
 import torch
 from course import NAME, Course, can_be_sandboxed
+from grading.settings import settings_of
 from nbformat.v4 import new_code_cell, new_notebook
-from submissions import ROOT
+from source_folder import make as make_source
+from submissions import copy_of_the_course
 
 from helpers.data import load_mnist
 from helpers.lenet5 import LeNet5
 from helpers.training import fit
-
-sys.path.insert(0, str(ROOT / "assignment"))
 
 
 @pytest.fixture(scope="session")
@@ -22,14 +19,8 @@ def new_course(tmp_path_factory):
 
     def make() -> Course:
         folder = tmp_path_factory.mktemp("a course") / "of mine"
-        shutil.copytree(
-            ROOT / "assignment",
-            folder,
-            ignore=shutil.ignore_patterns(
-                *("release", "submitted", "autograded", "feedback", "gradebook.db", "__pycache__")
-            ),
-        )
-        course = Course(folder)
+        course = Course(copy_of_the_course(folder))
+        make_source(settings_of(NAME, folder))
         said = course.nbgrader("generate_assignment", NAME)
         assert (folder / "release" / NAME / f"{NAME}.ipynb").exists(), said
         return course

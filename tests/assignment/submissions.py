@@ -1,30 +1,89 @@
 """Made submissions: right ones, each of the thirteen known mistakes, and what goes wrong with a class of students."""
 
+import atexit
 import re
+import runpy
+import shutil
+import sys
+from collections.abc import Collection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nbformat
+import torch
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_code_cell
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "assignment"))
+from grading.settings import settings_of  # noqa: E402
+from source_folder import make  # noqa: E402
+
+from helpers.data import load_mnist  # noqa: E402
+
 NAME = "inside_lenet5"
-SOURCE = ROOT / "assignment" / "source" / NAME
 SOLUTIONS = Path(__file__).with_name("solutions")
 
-PARTS = [
-    *("build_cnn", "look_inside", "train"),
-    *("unpool", "rectify", "filter_back", "keep_channel", "project"),
-    *("choose", "visualise", "to_uint8", "grids"),
-]
+# What all may ask for, and what is asked for.
+TASKS = {
+    "network": ["build_cnn", "look_inside", "train"],
+    "deconvnet": ["unpool", "rectify", "filter_back", "keep_channel", "project"],
+    "pictures": ["choose", "visualise", "to_uint8", "grids"],
+}
+EVERYTHING = [part for parts in TASKS.values() for part in parts]
+SETTINGS = settings_of(NAME)
+PARTS = [part for part in EVERYTHING if part in SETTINGS.points]
+DIGITS = SETTINGS.digits
 
 
-def solution(name: str) -> dict[str, str]:
-    """The code of each part in `solutions/name.py`."""
+def parts_of(*tasks: str) -> list[str]:
+    """The parts of these tasks that are asked for."""
+    return [part for task in tasks for part in TASKS[task] if part in PARTS]
+
+
+def copy_of_the_course(folder: Path) -> Path:
+    """The folder of the assignment as it comes, without what is made in it."""
+    made = ("source", "release", "submitted", "autograded", "feedback", "downloaded", "gradebook.db", "__pycache__")
+    shutil.copytree(ROOT / "assignment", folder, ignore=shutil.ignore_patterns(*made))
+    return folder
+
+
+_FOLDER = TemporaryDirectory()
+atexit.register(_FOLDER.cleanup)
+_MADE = settings_of(NAME, copy_of_the_course(Path(_FOLDER.name) / "course"))
+make(_MADE)
+SOURCE = _MADE.source
+
+
+def read_right(digit: int, which: int = 0) -> int:
+    """A test image of this digit which the given network reads correctly."""
+    return _images(digit, True)[which]
+
+
+def misread(digit: int) -> int:
+    """A test image of this digit which the given network reads as another."""
+    return _images(digit, False)[0]
+
+
+def _images(digit: int, rightly: bool) -> list[int]:
+    images, labels = load_mnist("test")
+    of_digit = (labels == digit).nonzero().flatten()
+    with torch.no_grad():
+        read = runpy.run_path(str(SOURCE / "given.py"))["given_network"]()(images[of_digit]).argmax(dim=1)
+    return of_digit[(read == digit) == rightly].tolist()
+
+
+def solution(name: str, parts: Collection[str] = PARTS) -> dict[str, str]:
+    """The code of these parts in `solutions/name.py`. That of others comes before the next, as it may lean on it."""
     _, *pieces = re.split(r"^# %% (\w+)\n", (SOLUTIONS / f"{name}.py").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    parts = dict(zip(pieces[::2], pieces[1::2], strict=True))
-    assert list(parts) == PARTS
-    return parts
+    found = dict(zip(pieces[::2], pieces[1::2], strict=True))
+    assert list(found) == EVERYTHING
+    kept, before = {}, ""
+    for part, code in found.items():
+        before += code
+        if part in parts:
+            kept[part], before = before, ""
+    return kept
 
 
 def fill(template: NotebookNode, code: dict[str, str]) -> NotebookNode:
@@ -40,7 +99,7 @@ def cell_named(notebook: NotebookNode, name: str) -> NotebookNode:
 
 
 # (the part that loses points, the part that is changed, what in the solution, into what): the gallery of notebook 3.
-MISTAKES = {
+EVERY_MISTAKE = {
     "1 not flipped": ("filter_back", "conv.weight,", "conv.weight.flip(2, 3),"),
     "2 transposed": ("filter_back", "conv.weight,", "conv.weight.mT,"),
     "3 wrong padding": (
@@ -81,6 +140,7 @@ MISTAKES = {
         "conv_transpose2d(signal + conv.bias[:, None, None],",
     ),
 }
+MISTAKES = {name: mistake for name, mistake in EVERY_MISTAKE.items() if mistake[0] in PARTS}
 
 
 # Mistakes that show in other images, sizes or signs only than a careless check would try: the same form, and what the
@@ -152,11 +212,12 @@ HARD_TO_SEE = {
     ),
     "chooses a 5 always": (("choose", "(labels == digit)", "(labels == 5)"), "asked for a 1, you choose image"),
 }
+HARD_TO_SEE = {name: (mistake, said) for name, (mistake, said) in HARD_TO_SEE.items() if mistake[0] in PARTS}
 
 
 def mistaken(code: dict[str, str], name: str) -> tuple[str, dict[str, str]]:
     """The part in which the mistake `name` is, and `code` with it."""
-    part, right, wrong = MISTAKES[name] if name in MISTAKES else HARD_TO_SEE[name][0]
+    part, right, wrong = EVERY_MISTAKE[name] if name in EVERY_MISTAKE else HARD_TO_SEE[name][0]
     assert code[part].count(right) == 1
     return part, code | {part: code[part].replace(right, wrong)}
 

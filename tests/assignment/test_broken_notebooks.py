@@ -19,9 +19,10 @@ from grading.restore import RestoreCells
 from grading.which_notebook import NotGraded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from submissions import SOURCE
 
 TRIED, GRADED = map(int, os.environ.get("BROKEN_NOTEBOOKS", "60 3").split())
-TEMPLATE: dict = json.loads((Path(__file__).parents[2] / "assignment/source" / NAME / f"{NAME}.ipynb").read_bytes())
+TEMPLATE: dict = json.loads((SOURCE / f"{NAME}.ipynb").read_bytes())
 
 # Also half of a character, what no printer prints, and numbers that are none.
 TEXTS = st.one_of(

@@ -11,13 +11,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from submissions import (
+    DIGITS,
     HARD_TO_SEE,
     IN_DOUBLE_PRECISION,
     MISTAKES,
     NORMALISED,
     PARTS,
     SOURCE,
+    misread,
     mistaken,
+    read_right,
     solution,
 )
 from torch import nn
@@ -29,8 +32,10 @@ from given import given_network  # noqa: E402
 from helpers.data import load_mnist  # noqa: E402
 from helpers.lenet5 import LeNet5  # noqa: E402
 
+OTHER, LAST = DIGITS[-2:]
 # A test image that the given network reads as something else.
-MISREAD_8 = 2896
+MISREAD = misread(LAST)
+LISTED = f"{', '.join(map(str, DIGITS[:-1]))} and {DIGITS[-1]}"
 
 ARGUMENTS = {
     "look_inside": ["look_inside", "build_cnn"],
@@ -53,10 +58,14 @@ def notebook_with(code, at_the_top=""):
         "test_images": test_images,
         "test_labels": test_labels,
     }
-    names["chosen"] = {0: 10, 1: 5, 5: 102, 8: 181}
+    names["chosen"] = choice()
     for source in (at_the_top, *code.values()):
         exec(source, names)
     return names
+
+
+def choice():
+    return {digit: read_right(digit, which=1) for digit in DIGITS}
 
 
 def run_check(part, names):
@@ -84,10 +93,11 @@ def precision():
 )
 def test_right_solutions_pass(name, at_the_top, precision, capsys):
     names = notebook_with(solution(name), at_the_top)
-    for part in (*PARTS, "chosen"):
+    parts = [*PARTS, *["chosen"] * ("choose" in PARTS)]
+    for part in parts:
         run_check(part, names)
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == len(PARTS) + 1
+    assert len(said) == len(parts)
     assert all(line.startswith("✓ ") and line.endswith("Nothing wrong found.") for line in said)
 
 
@@ -142,16 +152,19 @@ def test_normalised_images_are_named():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda chosen: list(chosen.values()), "chosen must be a dictionary with one entry for each of the digits"),
-        (lambda chosen: chosen | {5: 10_000}, "chosen[5] is 10000; there are 10000 images"),
-        (lambda chosen: chosen | {5: None}, "chosen[5] is nothing (None)"),
-        (lambda chosen: chosen | {5: 10}, "chosen[5] is 10, but test image 10 is a 0"),
-        (lambda chosen: chosen | {8: MISREAD_8}, f"chosen[8] is {MISREAD_8}, which the given network reads as a "),
+        (
+            lambda chosen: list(chosen.values()),
+            f"chosen must be a dictionary with one entry for each of the digits {LISTED}",
+        ),
+        (lambda chosen: chosen | {LAST: 10_000}, f"chosen[{LAST}] is 10000; there are 10000 images"),
+        (lambda chosen: chosen | {LAST: None}, f"chosen[{LAST}] is nothing (None)"),
+        (lambda chosen: chosen | {LAST: chosen[DIGITS[0]]}, f" is a {DIGITS[0]}: are labels changed?"),
+        (lambda chosen: chosen | {LAST: MISREAD}, f"chosen[{LAST}] is {MISREAD}, which the given network reads as a "),
     ],
 )
 def test_a_wrong_choice_is_named(change, words):
     with pytest.raises(check.Wrong, match=re.escape(words)):
-        check.chosen(change({0: 10, 1: 5, 5: 102, 8: 181}))
+        check.chosen(change(choice()))
 
 
 def test_the_given_network_as_ones_own_is_named():
@@ -333,12 +346,21 @@ def test_a_trained_network_passes(precision, trained, capsys):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda grids: list(grids.values()), "grids must be a dictionary with one entry for each of the digits"),
-        (lambda grids: grids | {5: grids[5][:16]}, "grids[5] is 16×28×28; 22×28×28 is wanted"),
-        (lambda grids: grids | {5: grids[5].float()}, "grids[5] is torch.float32"),
-        (lambda grids: grids | {5: grids[8]}, "the pictures of 5 and 8 are the same"),
-        (lambda grids: grids | {1: torch.full((22, 28, 28), 128, dtype=torch.uint8)}, "grids[1] is all one grey"),
-        (lambda grids: grids | {1: grids[8], 8: grids[1]}, "grids[1] is not what your visualise and to_uint8 make of"),
+        (
+            lambda grids: list(grids.values()),
+            f"grids must be a dictionary with one entry for each of the digits {LISTED}",
+        ),
+        (lambda grids: grids | {LAST: grids[LAST][:16]}, f"grids[{LAST}] is 16×28×28; 22×28×28 is wanted"),
+        (lambda grids: grids | {LAST: grids[LAST].float()}, f"grids[{LAST}] is torch.float32"),
+        (
+            lambda grids: grids | {OTHER: grids[LAST]},
+            f"the pictures of {min(OTHER, LAST)} and {max(OTHER, LAST)} are the same",
+        ),
+        (lambda grids: grids | {LAST: torch.full((22, 28, 28), 128, dtype=torch.uint8)}, f"grids[{LAST}] is all one"),
+        (
+            lambda grids: grids | {OTHER: grids[LAST], LAST: grids[OTHER]},
+            f"grids[{OTHER}] is not what your visualise and to_uint8 make of",
+        ),
     ],
 )
 def test_wrong_grids_are_named(change, words):

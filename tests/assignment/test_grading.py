@@ -13,16 +13,21 @@ from submissions import (
     MISTAKES,
     NORMALISED,
     PARTS,
+    SETTINGS,
     SOURCE,
     cell_named,
     fill,
     mistaken,
+    parts_of,
     solution,
     with_cell,
 )
 
 TRAINING = "my_network = build_cnn()\ntrain(my_network, images, labels)"
 # Handed in along with the notebook by those whose training is not what is tested here.
+STEPS = [part for part in parts_of("deconvnet") if part != "project"]
+# Below the first cells, which import and load.
+BEFORE_THE_PARTS = 4
 LOADING = """my_network = build_cnn()
 for parameter, value in zip(my_network.parameters(), torch.load("weights.pt"), strict=True):
     parameter.data.copy_(value)"""
@@ -73,7 +78,9 @@ UNGRADABLE = {
 
 
 def untrained(notebook):
-    next(cell for cell in notebook.cells if cell.source == TRAINING).source = LOADING
+    for cell in notebook.cells:
+        if cell.source == TRAINING:
+            cell.source = LOADING
     return notebook
 
 
@@ -97,18 +104,20 @@ def the_class(new_course, trained) -> dict[str, Course]:
     # `network` is what task 2 gives, so that is in double precision from there on.
     images, network = IN_DOUBLE_PRECISION.rsplit("\n", 1)
     doubled = with_cell(fill(template, right), network, at=_place(template, "unpool_solution"))
-    hand_in("in double precision", with_cell(doubled, images, at=_place(template, "build_cnn_solution")))
-    hand_in("normalises", with_cell(fill(template, right), NORMALISED, at=_place(template, "build_cnn_solution")))
+    hand_in("in double precision", with_cell(doubled, images, at=BEFORE_THE_PARTS))
+    hand_in("normalises", with_cell(fill(template, right), NORMALISED, at=BEFORE_THE_PARTS))
     for name in MISTAKES:
         hand_in(name, untrained(fill(template, mistaken(right, name)[1])))
 
-    without_task_1 = {part: code for part, code in right.items() if part not in PARTS[:3]}
+    without_task_1 = {part: code for part, code in right.items() if part not in parts_of("network")}
     hand_in("task 1 missing", fill(template, without_task_1))
-    hand_in("task 1 broken", fill(template, right | {"build_cnn": "def build_cnn(: oops", "train": "import nothing"}))
-    hand_in("only steps", fill(template, {part: right[part] for part in PARTS[3:7]}))
+    broken = {"build_cnn": "def build_cnn(: oops", "train": "import nothing"}
+    hand_in("task 1 broken", fill(template, right | {part: broken[part] for part in broken if part in PARTS}))
+    hand_in("only steps", fill(template, {part: right[part] for part in STEPS}))
     hand_in("only order", fill(template, {part: right[part] for part in ("project", "visualise")}))
     given = "my_network = build_cnn()\nfor a, b in zip(my_network.parameters(), given_network().parameters()):\n"
-    hand_in("given", with_cell(filled, given + "    a.data.copy_(b)", at=_place(filled, "train")))
+    if "train" in PARTS:
+        hand_in("given", with_cell(filled, given + "    a.data.copy_(b)", at=_place(filled, "train")))
 
     hand_in("leaves", with_cell(filled, "import sys\nsys.exit()", at=1))
     hand_in("kills", with_cell(filled, "import os\nos._exit(0)", at=_place(filled, "unpool")))
@@ -135,7 +144,7 @@ def the_class(new_course, trained) -> dict[str, Course]:
     cell_named(strange, "project").metadata.nbgrader = 7
     hand_in("strange data", strange)
     hand_in("displays", fill(filled, {"rectify": right["rectify"] + DISPLAYING}))
-    hand_in("tampers", with_cell(template, TAMPERING, at=_place(template, "build_cnn")))
+    hand_in("tampers", with_cell(template, TAMPERING, at=BEFORE_THE_PARTS + 1))
     for student, files in UNGRADABLE.items():
         handed_in[student] = course
         course.hand_in(student, files)
@@ -160,15 +169,7 @@ def lost(graded, student):
     return {part: most - earned for part, (earned, most) in points.items() if earned < most and part != "words"}
 
 
-MOST = {
-    **{"build_cnn": 10, "look_inside": 10, "train": 10},
-    **{"unpool": 10, "rectify": 3, "filter_back": 13, "keep_channel": 4, "project": 10},
-    **{"choose": 5, "visualise": 6, "to_uint8": 7, "grids": 4, "words": 8},
-}
-
-
-def test_the_points_are_a_hundred():
-    assert sum(MOST.values()) == 100
+MOST = dict(SETTINGS.points)
 
 
 def test_the_reference_gets_all_points(new_course):
@@ -234,15 +235,19 @@ def test_each_mistake_costs_points_of_its_own_part_alone(the_class, name):
     assert list(lost(the_class, name)) == [MISTAKES[name][0]]
 
 
+# Of the points of its part. How much a misread image costs depends on which one is chosen.
+COSTS = {
+    **{"1 not flipped": 6 / 13, "2 transposed": 6 / 13, "3 wrong padding": 4 / 13, "3 no padding": 4 / 13},
+    **{"10 biases added": 3 / 13, "6 not rectified": 1, "6 rectified after": 1, "8 zeroed again": 0.7},
+    **{"7 other switches": 0.2, "7 upsampled": 1, "8 others not zeroed": 1},
+    **{"4 cast without scaling": 6 / 7, "5 own scale": 6 / 7},
+}
+
+
 def test_partial_credit_is_as_the_text_says(the_class):
-    costs = {name: next(iter(lost(the_class, name).values())) for name in MISTAKES}
-    assert costs == {
-        **{"1 not flipped": 6, "2 transposed": 6, "3 wrong padding": 4, "3 no padding": 4, "10 biases added": 3},
-        **{"6 not rectified": 3, "6 rectified after": 10, "8 zeroed again": 7, "7 other switches": 2},
-        **{"7 upsampled": 10, "8 others not zeroed": 4, "9 misread": costs["9 misread"]},
-        **{"4 cast without scaling": 6, "5 own scale": 6},
-    }
-    assert costs["9 misread"] >= 3
+    costs = {name: lost(the_class, name)[MISTAKES[name][0]] / MOST[MISTAKES[name][0]] for name in MISTAKES}
+    assert costs.pop("9 misread", 1) >= 0.6
+    assert costs == pytest.approx({name: COSTS[name] for name in costs}, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -272,16 +277,16 @@ def test_the_feedback_shows_no_hidden_test(the_class):
 
 @pytest.mark.parametrize("student", ["task 1 missing", "task 1 broken"])
 def test_without_task_1_the_points_of_the_others_remain(the_class, student):
-    assert lost(the_class, student) == {"build_cnn": 10, "look_inside": 10, "train": 10}
+    assert lost(the_class, student) == {part: MOST[part] for part in parts_of("network")}
 
 
 def test_steps_count_without_their_order_and_the_order_without_the_steps(the_class):
-    assert set(PARTS) - set(lost(the_class, "only steps")) == {"unpool", "rectify", "filter_back", "keep_channel"}
+    assert set(PARTS) - set(lost(the_class, "only steps")) == set(STEPS)
     assert set(PARTS) - set(lost(the_class, "only order")) == {"project", "visualise"}
 
 
 def test_the_weights_of_the_given_network_are_no_training(the_class):
-    assert lost(the_class, "given") == {"train": 6}
+    assert lost(the_class, "given") == {"train": 0.6 * MOST["train"]}
     assert "it computes what the given network does" in the_class["given"].feedback("given")
 
 
@@ -329,5 +334,5 @@ def test_the_points_can_be_exported(the_class):
     course.nbgrader("export", "--to=grades.csv")
     with open(course.folder / "grades.csv", newline="") as file:
         scores = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
-    assert scores[student] == 86
+    assert scores[student] == pytest.approx(sum(MOST[part] for part in PARTS) - MOST["filter_back"] * 6 / 13, abs=0.01)
     assert set(scores) == {name for name in the_class if the_class[name] is course} - set(UNGRADABLE)

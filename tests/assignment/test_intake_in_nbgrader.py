@@ -16,6 +16,7 @@ from grading.kernel import StudentKernel
 from grading.steps import put_in_the_intake, put_in_the_judge
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGraderAPI
+from source_folder import MADE
 from submissions import cell_named, fill
 from traitlets.config import Config
 
@@ -154,7 +155,7 @@ def test_the_record_says_what_was_left_out(course, handed_in):
 
 
 def test_beside_the_graded_notebook_lies_what_the_student_has_made(course, handed_in):
-    files = {path.name for path in (course.folder / "source" / NAME).iterdir()}
+    files = {path.name for path in (course.folder / "source" / NAME).iterdir()} - {MADE}
     extra = {"as it should be": {"own.txt"}, "in a zip": {"own.txt"}}
     for student in (name for name, is_graded in handed_in.items() if is_graded):
         there = {path.name for path in (course.folder / "autograded" / student / NAME).rglob("*")}

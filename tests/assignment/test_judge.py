@@ -11,7 +11,7 @@ from grading import answers, network_task, remote
 from grading.given_network import given_network
 from grading.judge import PARTS as JUDGED
 from grading.marks import Student
-from submissions import HARD_TO_SEE, IN_DOUBLE_PRECISION, mistaken, solution
+from submissions import DIGITS, HARD_TO_SEE, IN_DOUBLE_PRECISION, PARTS, mistaken, read_right, solution
 from torch import nn
 
 from helpers.data import load_mnist
@@ -30,14 +30,14 @@ def student_with(names, folder, seed=0, precision=torch.float32):
         return answers.read(answer)
 
     written = {"grids_solution": names.get("grids_solution", "")}
-    return Student(ask, torch.Generator().manual_seed(seed), written)
+    return Student(ask, torch.Generator().manual_seed(seed), written, DIGITS)
 
 
 @cache
 def names_of_the_right():
     test_images, _ = load_mnist("test")
     names = {"torch": torch, "F": F, "nn": nn, "network": given_network(), "test_images": test_images}
-    names["chosen"] = {0: 3, 1: 2, 5: 8, 8: 61}
+    names["chosen"] = {digit: read_right(digit) for digit in DIGITS}
     for source in solution("transposed").values():
         exec(source, names)
     return names | {"grids_solution": solution("transposed")["grids"]}
@@ -56,7 +56,7 @@ def share(part, names, folder, times=3):
     return shares.pop()
 
 
-STEPS = [part for part in JUDGED if part != "train"]
+STEPS = [part for part in PARTS if part != "train"]
 
 
 @pytest.mark.parametrize("part", STEPS)
@@ -84,7 +84,7 @@ def test_double_precision_costs_nothing(right, tmp_path):
     values = [value.double() for value in given_network().parameters()]
     assert {value.dtype for value in right["my_network"].parameters()} == {torch.float64}
     remote._set_parameters(right["my_network"], values)
-    for part in JUDGED:
+    for part in PARTS:
         student = student_with(right, tmp_path, precision=torch.float64)
         wanted = 0.4 if part == "train" else 1  # the weights are the given ones
         assert JUDGED[part](student).share == pytest.approx(wanted), part
@@ -107,7 +107,7 @@ NONSENSE = {
         features[0].out_channels + features[3].out_channels, *image.shape[2:]
     ),
     "to_uint8": lambda maps: torch.arange(maps.numel()).reshape(maps.shape).to(torch.uint8),
-    "grids": {digit: torch.arange(22 * 784).reshape(22, 28, 28).to(torch.uint8) for digit in (0, 1, 5, 8)},
+    "grids": {digit: torch.arange(22 * 784).reshape(22, 28, 28).to(torch.uint8) for digit in DIGITS},
     "grids_solution": "grids = {d: torch.arange(22 * 784).reshape(22, 28, 28).to(torch.uint8) for d in chosen}",
 }
 

@@ -22,7 +22,7 @@ RELEASED = {Path(name).stem for name in released.HELPERS}
 # Each module of the project as it would be imported from its root, or from one of its folders.
 MODULES = sorted(
     ".".join(path.relative_to(ROOT / folder).with_suffix("").parts)
-    for folder in ("", "assignment", "assignment/source/inside_lenet5", "tests", "tests/assignment", "notebooks")
+    for folder in ("", "assignment", "assignment/template", "tests", "tests/assignment", "notebooks")
     for path in (ROOT / folder).rglob("*.py")
     if not any(part.startswith(".") or part in ("build", "mutants") for part in path.relative_to(ROOT).parts)
 )
@@ -97,7 +97,7 @@ def test_nothing_of_the_project_but_the_data_can_be_seen(in_the_sandbox, open_ke
 def test_no_answer_can_be_taken_from_the_helpers(sandboxed, open_kernel):
     kernel = open_kernel(TAKING, sandboxed=sandboxed, timeout=600, call_timeout=600)
     kernel.run(0)
-    student = Student(lambda *asked, **how: kernel.ask(0, *asked, **how), torch.Generator().manual_seed(0), {})
+    student = Student(lambda *asked, **how: kernel.ask(0, *asked, **how), torch.Generator().manual_seed(0), {}, ())
     marks = JUDGED["filter_back"](student)
     assert marks.share == 0
     assert "No module named 'helpers.deconvnet'" in "".join(marks.lines(13))

@@ -16,7 +16,7 @@ from course import LIMITS, NAME
 from grading import sandbox as sandboxing
 from grading.limits import Limits
 from grading.released import DATA, PROJECT
-from submissions import PARTS, ROOT, fill, solution, with_cell
+from submissions import ROOT, fill, parts_of, solution, with_cell
 
 LIMITS_OF_ALL = Limits(1, 1, 1, 1, 1, 1)
 
@@ -76,14 +76,14 @@ def test_a_submission_is_graded_as_outside_and_reaches_nothing(in_the_sandbox, n
     monkeypatch.setenv("SECRET_OF_THE_LECTURER", "42")
     monkeypatch.setenv("HOSTNAME", "theirs")
     course = new_course()
-    right = solution("transposed")
-    steps = fill(course.template(), {part: right[part] for part in PARTS[3:]})
+    right, parts = solution("transposed"), parts_of("deconvnet", "pictures")
+    steps = fill(course.template(), {part: right[part] for part in parts})
     where = f"COURSE, PROJECT = {str(course.folder)!r}, {str(ROOT)!r}\n"
     notebook = with_cell(steps, where + EXPLORING, at=0)
     course.hand_in("explorer", {f"{NAME}.ipynb": nbformat.writes(notebook)})
     said = course.nbgrader("autograde", NAME, *LIMITS)
     points = course.points("explorer")
-    assert all(points[part][0] == points[part][1] for part in PARTS[3:]), said
+    assert all(points[part][0] == points[part][1] for part in parts), said
     assert course.graded("explorer").cells[1].outputs[0].text.splitlines() == [
         "sees the grades: False",
         "sees the source: False",

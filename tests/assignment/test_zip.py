@@ -13,11 +13,11 @@ import pytest
 import yaml
 from course import NAME
 from grading.released import HELPERS
-from submissions import PARTS, ROOT, SOURCE
+from submissions import EVERYTHING, PARTS, ROOT, SETTINGS, SOURCE, TASKS, parts_of
 
 FILES = {
     *("README.md", "LICENSE", "environment.yml"),
-    *(f"{NAME}.ipynb", "check.py", "given.py", "given_network.pt"),
+    *(f"{NAME}.ipynb", "check.py", "settings.json", "given.py", "given_network.pt"),
     *HELPERS,
     *(f"data/MNIST/raw/{kind}-ubyte.gz" for kind in ("train-images-idx3", "train-labels-idx1")),
     *(f"data/MNIST/raw/{kind}-ubyte.gz" for kind in ("t10k-images-idx3", "t10k-labels-idx1")),
@@ -28,7 +28,7 @@ FILES = {
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory):
     """The folder that a student has after unpacking."""
-    subprocess.run([sys.executable, ROOT / "assignment" / "build.py"], check=True, capture_output=True)
+    subprocess.run([sys.executable, ROOT / "assignment" / "build.py", NAME], check=True, capture_output=True)
     folder = tmp_path_factory.mktemp("a student")
     with zipfile.ZipFile(ROOT / "build" / f"{NAME}.zip") as archive:
         archive.extractall(folder)
@@ -109,25 +109,32 @@ def test_no_picture_is_in_it(unpacked):
 def test_every_part_has_its_gap(unpacked):
     notebook = nbformat.read(unpacked / f"{NAME}.ipynb", as_version=4)
     cells = {cell.metadata.nbgrader.grade_id: cell for cell in notebook.cells if "nbgrader" in cell.metadata}
-    assert set(cells) == {*PARTS, *(f"{part}_solution" for part in PARTS), "words"}
+    assert set(cells) == {*SETTINGS.points, *(f"{part}_solution" for part in PARTS)}
     for part in PARTS:
         assert cells[f"{part}_solution"].source.count("raise NotImplementedError()") == 1
         assert cells[part].source.startswith("check.")
     assert cells["words"].source == "YOUR ANSWER HERE"
 
 
+def promised(notebook, heading):
+    """The points in the headings of this kind, in order."""
+    found = re.compile(heading + r" .*\((\S+) \w+\)$", re.MULTILINE)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return [float(points) for points in found.findall(text)]
+
+
 def test_the_text_and_the_cells_agree_on_the_points(unpacked):
     notebook = nbformat.read(unpacked / f"{NAME}.ipynb", as_version=4)
-    promised = [
-        int(points)
+    worth = {
+        cell.metadata.nbgrader.grade_id: cell.metadata.nbgrader.points
         for cell in notebook.cells
-        if cell.cell_type == "markdown"
-        for points in re.findall(r"^## \d\w · .*\((\d+) points\)$", cell.source, re.MULTILINE)
-    ]
-    worth = [cell.metadata.nbgrader.points for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")]
-    assert promised == worth
-    tasks = [int(n) for c in notebook.cells for n in re.findall(r"^# Task \d · .*\((\d+) points\)$", c.source, re.M)]
-    assert tasks == [sum(worth[:3]), sum(worth[3:8]), sum(worth[8:])]
+        if cell.metadata.get("nbgrader", {}).get("grade")
+    }
+    assert worth == SETTINGS.points
+    assert promised(notebook, r"^## \d\w ·") == list(worth.values())
+    of_tasks = [sum(worth[part] for part in parts_of(task)) for task in TASKS]
+    of_tasks[-1] += sum(worth[part] for part in worth if part not in EVERYTHING)
+    assert promised(notebook, r"^# \w+ \d ·") == [points for points in of_tasks if points]
 
 
 def test_the_check_runs_with_what_the_zip_holds(unpacked):

@@ -1,4 +1,4 @@
-"""What you are given: a trained network, so that tasks 2 and 3 do not wait for task 1."""
+"""What you are given: a trained network, so that the deconvnet does not wait for your own."""
 
 from pathlib import Path
 

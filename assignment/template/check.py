@@ -5,9 +5,11 @@ in single precision and on the CPU, whatever you have set, and with the images a
 """
 
 import copy
+import json
 import math
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from time import monotonic
 
 import torch
@@ -15,6 +17,11 @@ from given import given_network
 from torch import Tensor, nn
 
 from helpers.data import load_mnist
+
+_SETTINGS = json.loads(Path(__file__).with_name("settings.json").read_text(encoding="utf-8"))
+_DIGITS = _SETTINGS["digits"]
+_LISTED = f"{', '.join(map(str, _DIGITS[:-1]))} and {_DIGITS[-1]}"
+_COUNT = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")[len(_DIGITS) - 2]
 
 # Of the network that the table describes, with the weights of `_fill`, for the first image of `_mixed((2, 1, 28, 28))`.
 _OUTPUTS = [-3.202, -4.006, -5.055, -2.672, -0.636, -3.489, -3.925, -2.205, -4.243, -1.826]
@@ -386,8 +393,8 @@ def choose(function) -> None:
 @_as_graded
 def chosen(indices) -> None:
     """Of the test images as they were handed out, as the given network reads them."""
-    if not isinstance(indices, dict) or set(indices) != {0, 1, 5, 8}:
-        raise Wrong("chosen must be a dictionary with one entry for each of the digits 0, 1, 5 and 8")
+    if not isinstance(indices, dict) or set(indices) != set(_DIGITS):
+        raise Wrong(f"chosen must be a dictionary with one entry for each of the digits {_LISTED}")
     images, labels = load_mnist("test")
     for digit, index in indices.items():
         index = _index(index, f"chosen[{digit}] is", len(images))
@@ -400,7 +407,7 @@ def chosen(indices) -> None:
                 f"chosen[{digit}] is {index}, which the given network reads as a {read}, with the images as they were "
                 "handed out: have you changed test_images, or the network?"
             )
-    _found_nothing("chosen", "four digits, read correctly")
+    _found_nothing("chosen", f"{_COUNT} digits, read correctly")
 
 
 def _index(answer, what: str, count: int) -> int:
@@ -463,8 +470,8 @@ def to_uint8(function) -> None:
 
 @_as_graded
 def grids(pictures, indices, visualise_function, to_uint8_function) -> None:
-    if not isinstance(pictures, dict) or set(pictures) != {0, 1, 5, 8}:
-        raise Wrong("grids must be a dictionary with one entry for each of the digits 0, 1, 5 and 8")
+    if not isinstance(pictures, dict) or set(pictures) != set(_DIGITS):
+        raise Wrong(f"grids must be a dictionary with one entry for each of the digits {_LISTED}")
     for digit, grid in pictures.items():
         _tensor(grid, (22, 28, 28), f"grids[{digit}]", "22 pictures")
         if grid.dtype != torch.uint8:
@@ -485,7 +492,7 @@ def grids(pictures, indices, visualise_function, to_uint8_function) -> None:
                 "network: is it this image, as it was handed out? Have you normalised test_images, or changed the "
                 "network?"
             )
-    _found_nothing("grids", "22 pictures for each of four digits")
+    _found_nothing("grids", f"22 pictures for each of {_COUNT} digits")
 
 
 def _call(function, *arguments, named: str = ""):
