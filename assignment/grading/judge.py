@@ -22,7 +22,8 @@ class Judge(StudentKernel):
     """Runs a submission, and decides its points in a process that the student's code never enters.
 
     The test cells are not executed at all: the judge puts its own verdict into each, as the output from which nbgrader
-    reads the points. Questions are drawn at random; right answers do not depend on them.
+    reads the points. Questions are drawn at random; right answers do not depend on them. A test of a part that the
+    judge does not know is run in the student's kernel, as nbgrader would: the student's code can reach it.
     """
 
     seed = Integer(None, allow_none=True, help="of the random questions; None draws another for each submission").tag(
@@ -33,7 +34,7 @@ class Judge(StudentKernel):
         seed = secrets.randbits(32) if self.seed is None else self.seed
         random = torch.Generator().manual_seed(seed)
         self._digits = settings_of(resources["nbgrader"]["assignment"]).digits
-        verdicts = {}
+        verdicts, own = {}, []
         if not self.sandboxed:
             self.log.warning("Students' code runs with your rights: see docs/teaching.md on Judge.sandboxed")
         try:
@@ -42,14 +43,19 @@ class Judge(StudentKernel):
                 if is_run(cell) and not self.ended:
                     self.run(index)
                 elif cell.cell_type == "code" and utils.is_grade(cell) and not utils.is_solution(cell):
-                    verdicts[index] = self._verdict(index, cell, random)
+                    if grade_id(cell) in PARTS:
+                        verdicts[index] = self._verdict(index, cell, random)
+                    else:
+                        own.append(cell)
+                        self._test(index)
         finally:
             self.close()
         # Only now, when nothing of the student's runs any more that could change an output.
         for index, outputs in verdicts.items():
             nb.cells[index].outputs = outputs
-            # Else the feedback would show students a test that raises.
-            nb.cells[index].source = as_released(nb.cells[index].source)
+        # Else the feedback would show students a test that raises.
+        for cell in [*(nb.cells[index] for index in verdicts), *own]:
+            cell.source = as_released(cell.source)
         self.log.info("The questions were drawn with the seed %s", seed)
         notes = [*nb.metadata.pop(RESTORED, []), *self.record]
         lines = [f"- {note}" for note in notes] or ["- nothing unusual happened."]
@@ -57,6 +63,14 @@ class Judge(StudentKernel):
         nb.cells.insert(0, new_markdown_cell(text, metadata={RECORD: notes}))
         nb.metadata[JUDGED] = True
         return nb, resources
+
+    def _test(self, index: int) -> None:
+        """Run a test of the lecturer's own. What is not run must fail: where nothing did, nbgrader gives all points."""
+        if not self.ended:
+            self.run(index)
+            return
+        why = "nothing more of this notebook is run: see the record"
+        self.nb.cells[index].outputs = [new_output("error", ename="NotRun", evalue=why, traceback=[why])]
 
     def _verdict(self, index: int, cell: NotebookNode, random: torch.Generator) -> list[NotebookNode]:
         name, points = str(grade_id(cell)), float(cell.metadata.nbgrader["points"])
