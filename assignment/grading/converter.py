@@ -24,6 +24,7 @@ from grading.intake import take_in
 from grading.names import one_line
 from grading.restore import TAKEN_IN, as_released
 from grading.sandbox import NoSandbox
+from grading.settings import BadSettings, settings_of
 from grading.which_notebook import Assignment, NotGraded
 
 _TIME = "timestamp.txt"
@@ -55,6 +56,7 @@ class TakingIn(Autograde):
 
     def convert_notebooks(self) -> None:
         assignment = self._assignment()
+        self._set_deadline()
         reasons = {}
         for folder in self.assignments:
             student = self._student(folder)
@@ -178,6 +180,19 @@ class TakingIn(Autograde):
             return handed_out(self.coursedir.db_url, source, name, self.coursedir.ignore)
         except MissingEntry as error:
             self._refuse(str(error))
+
+    def _set_deadline(self) -> None:
+        """Write that of the settings into the gradebook. Where they have none, the lecturer may have set one there."""
+        try:
+            settings = settings_of(self.coursedir.assignment_id)
+        except BadSettings as error:
+            self._refuse(str(error))
+        if settings.deadline is None:
+            return
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            gradebook.update_or_create_assignment(settings.name, duedate=settings.deadline)
+        if settings.penalty and not self.keep_timestamp:
+            self.log.warning("There is a penalty, and no time of handing in is believed: see TakingIn.keep_timestamp")
 
     def _refuse(self, why: str) -> NoReturn:
         self.log.error(why)

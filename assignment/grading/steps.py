@@ -13,6 +13,7 @@ from traitlets.config import Config, Configurable
 
 from grading.converter import TakingIn, in_a_sentence, submitted_timestamp
 from grading.judge import Judge
+from grading.late import DailyPenalty
 from grading.pages.feedback import FeedbackPage
 from grading.pages.formgrader import SEAMS
 from grading.restore import JUDGED, TAKEN_IN, RestoreCells
@@ -71,6 +72,7 @@ def put_in_the_judge(c: Config) -> None:
         *_usual(Autograde, "sanitize_preprocessors"),
     ]
     c.Autograde.autograde_preprocessors = with_judge(_usual(Autograde, "autograde_preprocessors"))
+    c.AssignLatePenalties.plugin_class = DailyPenalty
     c.GenerateFeedback.preprocessors = [OnlyJudged, *_usual(GenerateFeedback, "preprocessors")]
 
 
