@@ -33,7 +33,7 @@ WHEELS = {
     "auto": "those that fit this computer's GPU, or the small ones",
     "pypi": "PyPI's, as pip installs them; this is the default",
 }
-VARIABLES = ("TORCH=", "COURSE=")
+VARIABLES = ("TORCH=", "COURSE=", "SEED=")
 CHOSEN = ENVIRONMENT / ".torch"
 UV = "uv>=0.7.14,<1"
 
@@ -103,6 +103,16 @@ def assignment():
     """build what students get: build/inside_lenet5.zip"""
     add("assignment")
     call("assignment/build.py", *filter(None, [os.environ.get("COURSE")]))
+
+
+@command
+def given():
+    """another given network and other numbers for the assignment: make given SEED=2027"""
+    seed = os.environ.get("SEED", "")
+    if not seed.isdecimal():
+        sys.exit(f"SEED={seed} is no whole number; write one, such as the year: make given SEED=2027")
+    set_up()
+    call("assignment/new_given.py", seed)
 
 
 @command

@@ -85,7 +85,7 @@ def computer(tmp_path, monkeypatch):
     made = Computer(folder)
     monkeypatch.setattr(subprocess, "run", made.run)
     monkeypatch.setattr("signal.signal", lambda *_: None)
-    for name in ("TORCH", "COURSE"):
+    for name in ("TORCH", "COURSE", "SEED"):
         monkeypatch.setenv(name, "")  # which main() may set; monkeypatch brings it back
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     return made
@@ -114,13 +114,13 @@ def make(tmp_path_factory):
     if shutil.which("make") is None:
         pytest.skip("there is no make on this computer")
     python = tmp_path_factory.mktemp("a python") / "python.py"
-    others = "*(f'{name}={os.environ[name]}' for name in ('COURSE',) if name in os.environ)"
+    others = "*(f'{name}={os.environ[name]}' for name in ('COURSE', 'SEED') if name in os.environ)"
     python.write_text(f"import os, sys\nprint(*sys.argv[1:], 'TORCH=' + os.environ.get('TORCH', ''), {others})\n")
 
     def call(*words):
         line = ["make", f"PYTHON='{sys.executable}' '{python}'", *words]
         # without what make says to a make that it calls: these tests may run in `make test` themselves
-        unwanted = ("TORCH", "COURSE", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
+        unwanted = ("TORCH", "COURSE", "SEED", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
         environment = {name: value for name, value in os.environ.items() if name not in unwanted}
         done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
         return done.stdout.splitlines()
@@ -141,8 +141,9 @@ def test_make_hands_on_the_command_and_the_wheels(make):
     assert make("-j4", "test", "run") == ["make.py test TORCH=", "make.py run TORCH="]
 
 
-def test_make_hands_on_which_assignment(make):
+def test_make_hands_on_which_assignment_and_which_year(make):
     assert make("assignment", "COURSE=group_b") == ["make.py assignment TORCH= COURSE=group_b"]
+    assert make("given", "SEED=2027") == ["make.py given TORCH= SEED=2027"]
 
 
 def test_a_command_that_is_none_is_named(computer):
@@ -507,6 +508,14 @@ def test_an_extra_is_installed_when_it_is_needed_and_once(computer):
 def test_one_assignment_is_built_where_it_is_named(computer):
     computer.make("assignment")
     assert computer.make("assignment", "COURSE=group_b") == ["python assignment/build.py group_b"]
+
+
+def test_a_year_has_a_seed(computer):
+    computer.make("run")
+    for wrong in ([], ["SEED="], ["SEED=next year"], ["SEED=-1"]):
+        assert "is no whole number; write one, such as the year: make" in computer.fails("given", *wrong)
+        assert computer.started == []
+    assert computer.make("given", "SEED=2027") == ["python assignment/new_given.py 2027"]
 
 
 def test_an_extra_that_could_not_be_installed_leaves_the_rest_ready(computer):

@@ -23,20 +23,13 @@ _DIGITS = _SETTINGS["digits"]
 _LISTED = f"{', '.join(map(str, _DIGITS[:-1]))} and {_DIGITS[-1]}"
 _COUNT = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")[len(_DIGITS) - 2]
 
-# Of the network that the table describes, with the weights of `_fill`, for the first image of `_mixed((2, 1, 28, 28))`.
-_OUTPUTS = [-3.202, -4.006, -5.055, -2.672, -0.636, -3.489, -3.925, -2.205, -4.243, -1.826]
-# In it, for the second image: the pooled values of all maps at one place; some switches there, and of which maps.
-_POOLED = {
-    1: ((13, 10), [0, 0.626, 1.202, 0.589, 0.614, 0.896]),
-    2: ((4, 4), [4.496, 0.784, 0.131, 2.569, 2.965, 0, 0, 0.266, 0, 1.53, 0.372, 0, 0, 0, 0, 1.548]),
-}
-_SWITCHES = {
-    1: ([1, 2, 3, 4, 5], [749, 748, 749, 776, 777]),
-    2: ([0, 1, 2, 3, 4, 7, 9, 10, 15], [89, 98, 99, 89, 88, 88, 89, 98, 99]),
-}
-# What project makes of map 1 of layer 2 of `_other_chain`, for an image of 23×18: rows and columns, and values.
-_PLACES = [(14, 8), (14, 3), (6, 4), (12, 2), (1, 9), (9, 4)]
-_PROJECTED = [-180.8, -91.573, 68.792, -61.502, 53.991, -47.685]
+# Numbers of small examples, and the seed of the weights and images that lead to them.
+#   "outputs": of the network that the table describes, with the weights of `_fill`, for the first image of
+#       `_mixed((2, 1, 28, 28))`.
+#   "inside": in it, for each layer and the second image: the pooled values of all maps at one "place"; some "switches"
+#       there, and of which "maps".
+#   "projected": what project makes of map 1 of layer 2 of `_other_chain`, for an image of 23×18: rows, columns, values.
+_GIVEN = json.loads(Path(__file__).with_name("given.json").read_text(encoding="utf-8"))
 
 # Each of 3 maps of 2 images.
 _POSITIONS = [(image, channel) for image in range(2) for channel in range(3)]
@@ -87,7 +80,7 @@ def build_cnn(build) -> None:
             f"Yours: {', '.join(_sizes(parameter) for parameter in model.parameters())}"
         )
     outputs = _outputs(_fill(model), _mixed((2, 1, 28, 28)).abs(), "your network")
-    if not torch.allclose(outputs[0], torch.tensor(_OUTPUTS), atol=5e-3):
+    if not torch.allclose(outputs[0], torch.tensor(_GIVEN["outputs"]), atol=5e-3):
         raise Wrong(
             "with weights that the check sets, your network gives other outputs than the layers of the table. "
             "Is each ReLU there, and none too many? Is it max pooling?"
@@ -136,14 +129,14 @@ def look_inside(look, build) -> None:
             )
         if (pooled < 0).any():
             raise Wrong(f"pooled{layer} has negative values: is there a ReLU before the pooling?")
-        (row, column), values = _POOLED[layer]
-        if not torch.allclose(pooled[1, :, row, column].detach().cpu().float(), torch.tensor(values), atol=1e-2):
+        example = _GIVEN["inside"][layer - 1]
+        (row, column), values = example["place"], torch.tensor(example["pooled"])
+        if not torch.allclose(pooled[1, :, row, column].detach().cpu().float(), values, atol=1e-2):
             raise Wrong(
                 f"pooled{layer} has the right shape and wrong values, with weights and images of the check: is it what "
                 "the pooling in your network returns, for the images as they are given?"
             )
-        maps, places = _SWITCHES[layer]
-        if switches[1, maps, row, column].tolist() != places:
+        if switches[1, example["maps"], row, column].tolist() != example["switches"]:
             raise Wrong(f"switches{layer} do not name the place of the largest value in each window")
     _found_nothing("look_inside", "all six shapes, and positions inside their windows")
 
@@ -345,7 +338,8 @@ def project(function) -> None:
     image = _mixed((1, 1, 23, 18)).abs()
     back = _numbers(function, _other_chain(), image, 2, 1)
     _tensor(back, (1, 1, 23, 18), "project on an image of 23×18, with 3 and 5 filters of 3×3", "the shape of the image")
-    if not torch.allclose(back[0, 0][tuple(zip(*_PLACES, strict=True))], torch.tensor(_PROJECTED), atol=2e-2):
+    rows, columns, values = _GIVEN["projected"]
+    if not torch.allclose(back[0, 0, rows, columns], torch.tensor(values), atol=2e-2):
         raise Wrong(
             "with an image of 23×18 and a chain of other sizes, the values are wrong, though not with even sizes: what "
             "size is unpool told? Pooling drops the last row of an odd height. What padding does each layer have?"
@@ -604,7 +598,7 @@ def _fill(model: nn.Module) -> nn.Module:
 
 def _mixed(shape: tuple[int, ...]) -> Tensor:
     """Numbers between −1 and 1 in no order, the same on each machine."""
-    k = torch.arange(math.prod(shape))
+    k = torch.arange(math.prod(shape)) + _GIVEN["seed"] % 997
     return ((31 * k * k + 17 * k) % 997 / 498 - 1).view(shape)
 
 

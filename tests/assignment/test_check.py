@@ -139,12 +139,12 @@ def test_normalised_images_are_named():
     names = notebook_with(solution("transposed"), NORMALISED)
     with pytest.raises(check.Wrong, match="is it this image, as it was handed out\\? Have you normalised test_images"):
         run_check("grids", names)
-    # What the given network computes, for normalised images.
-    normalised = copy.deepcopy(given_network())
+    # What the given network computes, for normalised images: so strongly that no network reads others, too.
+    normalised, mean, deviation = copy.deepcopy(given_network()), 0.5, 0.05
     conv = normalised.features[0]
-    conv.bias.data += 0.1307 * conv.weight.sum((1, 2, 3))
-    conv.weight.data *= 0.3081
-    words = r"test_images are not as they were handed out: have you normalised them\?.* of these it reads \d\d\.\d\d%"
+    conv.bias.data += mean * conv.weight.sum((1, 2, 3))
+    conv.weight.data *= deviation
+    words = r"test_images are not as they were handed out: have you normalised them\?.* of these it reads \d+\.\d\d%"
     with pytest.raises(check.Wrong, match=words):
         check.trained(normalised, names["test_images"], names["test_labels"])
 

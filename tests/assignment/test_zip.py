@@ -17,7 +17,7 @@ from submissions import EVERYTHING, PARTS, ROOT, SETTINGS, SOURCE, TASKS, parts_
 
 FILES = {
     *("README.md", "LICENSE", "environment.yml"),
-    *(f"{NAME}.ipynb", "check.py", "settings.json", "given.py", "given_network.pt"),
+    *(f"{NAME}.ipynb", "check.py", "settings.json", "given.py", "given.json", "given_network.pt"),
     *HELPERS,
     *(f"data/MNIST/raw/{kind}-ubyte.gz" for kind in ("train-images-idx3", "train-labels-idx1")),
     *(f"data/MNIST/raw/{kind}-ubyte.gz" for kind in ("t10k-images-idx3", "t10k-labels-idx1")),

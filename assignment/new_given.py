@@ -1,0 +1,132 @@
+"""What the assignment gives, anew for another year: `make given SEED=2027`.
+
+A trained network, template/given_network.pt; and the numbers of the small examples in the checks, template/given.json.
+The judge draws its questions anew for each submission, and needs nothing.
+"""
+
+import io
+import json
+import runpy
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+import torch.nn.functional as F
+from grading.settings import COURSE
+from torch import Tensor, nn
+
+from helpers import deconvnet
+from helpers.data import load_mnist
+from helpers.files import write_atomically
+from helpers.lenet5 import LeNet5
+from helpers.training import fit
+
+TEMPLATE = COURSE / "template"
+
+# A network that reads less is no good example.
+_READS = 0.98
+# The value at a place is told from zero, and from another in its window, by at least this much.
+_CLEAR = 0.05
+
+
+def network(seed: int, images: Tensor, labels: Tensor, epochs: int = 3) -> nn.Sequential:
+    """A LeNet-5 that was trained with this seed, as a chain of two chains without names, in eval mode."""
+    torch.manual_seed(seed)
+    model = LeNet5()
+    fit(model, images, labels, epochs=epochs, seed=seed)
+    chains = {"features": model.features, "classifier": model.classifier}
+    found = nn.Sequential()
+    for name, chain in chains.items():
+        found.add_module(name, nn.Sequential(*chain))
+    return found.eval()
+
+
+def numbers(seed: int) -> dict[str, object]:
+    """Those of the examples in the checks: in form, as template/check.py describes them."""
+    check = _checks(seed)
+    model, images = check["_fill"](LeNet5().eval()), check["_mixed"]((2, 1, 28, 28)).abs()
+    features = deconvnet.DeconvNet(model.features)
+    trace = features.record(images)
+    inside = [_inside(trace.activations[f"relu{layer}"][1]) for layer in (1, 2)]
+    chain = check["_other_chain"]()
+    net = deconvnet.DeconvNet(chain)
+    pixels = net.project(net.record(check["_mixed"]((1, 1, 23, 18)).abs()), "5", channels=[1])[0, 0, 0]
+    rows, columns = _strongest(pixels, 6)
+    return {
+        "seed": seed,
+        "outputs": _rounded(model(images)[0]),
+        "inside": inside,
+        "projected": [rows, columns, _rounded(pixels[rows, columns])],
+    }
+
+
+def _checks(seed: int) -> dict:
+    """The names of check.py with this seed, and no examples yet."""
+    with TemporaryDirectory() as folder:
+        for name in ("check.py", "given.py"):
+            shutil.copy(TEMPLATE / name, folder)
+        (Path(folder) / "settings.json").write_text('{"digits": [0, 1], "language": "en"}')
+        (Path(folder) / "given.json").write_text(json.dumps({"seed": seed}))
+        sys.path.insert(0, folder)
+        try:
+            return runpy.run_path(str(Path(folder) / "check.py"))
+        finally:
+            sys.path.remove(folder)
+            sys.modules.pop("given", None)
+
+
+def _inside(rectified: Tensor) -> dict[str, object]:
+    """Of maps before pooling, the place in the last row of windows at which the most maps have one clear maximum."""
+    windows = F.unfold(rectified[:, None], 2, stride=2).view(len(rectified), 4, -1)
+    highest, second = windows.topk(2, dim=1).values.unbind(dim=1)
+    clear = (highest > _CLEAR) & (highest - second > _CLEAR)
+    pooled, switches = F.max_pool2d(rectified, 2, return_indices=True)
+    row, side = pooled.shape[-2] - 1, pooled.shape[-1]
+    column = int(clear.view(-1, row + 1, side)[:, row].sum(dim=0).argmax())
+    maps = clear.view(-1, row + 1, side)[:, row, column].nonzero().flatten().tolist()
+    return {
+        "place": [row, column],
+        "pooled": _rounded(pooled[:, row, column]),
+        "maps": maps,
+        "switches": switches[maps, row, column].tolist(),
+    }
+
+
+def _strongest(pixels: Tensor, count: int) -> tuple[list[int], list[int]]:
+    """Rows and columns of the strongest values, no two beside each other."""
+    left = pixels.abs().clone()
+    rows, columns = [], []
+    for _ in range(count):
+        row, column = divmod(int(left.argmax()), left.shape[1])
+        left[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = 0
+        rows.append(row)
+        columns.append(column)
+    return rows, columns
+
+
+def _rounded(values: Tensor) -> list[float]:
+    return [round(value, 3) for value in values.tolist()]
+
+
+def main(words: Sequence[str]) -> None:
+    seed = int(words[0])
+    model = network(seed, *load_mnist("train"))
+    images, labels = load_mnist("test")
+    with torch.no_grad():
+        reads = (model(images).argmax(dim=1) == labels).double().mean().item()
+    if reads < _READS:
+        sys.exit(f"with the seed {seed}, the network reads {reads:.2%} of the test images; take another seed")
+    content = io.BytesIO()
+    torch.save(model, content)
+    text = json.dumps(numbers(seed), indent=1) + "\n"
+    write_atomically(TEMPLATE / "given_network.pt", content.getvalue())
+    write_atomically(TEMPLATE / "given.json", text.encode())
+    print(f"assignment/template/given_network.pt reads {reads:.2%} of the test images")
+    print("assignment/template/given.json holds the numbers of the checks")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
