@@ -14,6 +14,8 @@ from grading.settings import BadSettings, Settings
 from jinja2 import Environment, StrictUndefined, TemplateError
 from nbformat.notebooknode import NotebookNode
 
+from helpers.messages import message
+
 # The heading of a task or a part names it by its number. Any other heading, or a line, ends the part before it.
 _NUMBERED = re.compile(r"^(##?) .*?\{\{ *number\.(\w+) *\}\}", re.MULTILINE)
 _ENDS_A_PART = re.compile(r"^(##? |---$)", re.MULTILINE)
@@ -115,7 +117,7 @@ def _steps(settings: Settings, part: str) -> list[float]:
     """What the judge gives for each step of a part. It is asked with a student who never answers."""
 
     def silent(*question, **how) -> None:
-        raise NoAnswer("")
+        raise NoAnswer(message("not_looked_at"))
 
     marks = PARTS[part](Student(silent, torch.Generator().manual_seed(0), {}, settings.digits))
     worths = [worth for worth, *_ in marks.steps]

@@ -8,7 +8,8 @@ and the numbers. The tensor `structure` holds JSON. Lists, strings, numbers and 
     {"dict": [[KEY, VALUE], ...]}             a dictionary, whose keys need not be strings
     {"other": NAME}                           a thing of this type, of which no more is known; read as {"@type": NAME}
 
-`remote.pack` writes it. All sizes are looked at before what they are the sizes of.
+The whole is a dictionary: `{"value": VALUE}`, or one of the errors that `_fault` knows. `remote.pack` writes it. All
+sizes are looked at before what they are the sizes of.
 """
 
 import json
@@ -22,6 +23,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from grading.remote import MOST_BYTES, MOST_NUMBERS, REAL
+from helpers.messages import Message, message, sentence
 
 _MOST_HEADER = _MOST_STRUCTURE = 64 * 1024
 _DEEPEST = 100
@@ -29,7 +31,14 @@ _MOST_DIMENSIONS = 16
 
 
 class NoAnswer(Exception):
-    """The student's function gave none; the message says why."""
+    """The student's function gave none; the `fault` says why."""
+
+    def __init__(self, fault: Message) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+    def __str__(self) -> str:
+        return sentence(self.fault, "en")
 
 
 def read(path: Path) -> object:
@@ -38,15 +47,32 @@ def read(path: Path) -> object:
     Reading takes less than 50 MB of memory, whatever the file.
 
     Raises:
-        NoAnswer: the function gave none, or there is no such file, or none that can be read; the message says why.
+        NoAnswer: the function gave none, or there is no such file, or none that can be read.
     """
     try:
         reply = _unpacked(_content(path))
+        fault = None if "value" in reply else _fault(reply)
     except Exception as error:  # the file is the student's, so it may be anything
-        raise NoAnswer(f"its answer can't be read ({type(error).__name__}: {str(error)[:200]})") from error
-    if "value" not in reply:
-        raise NoAnswer(reply["error"][:1200])
+        raise NoAnswer(message("unreadable", why=f"{type(error).__name__}: {str(error)[:200]}")) from error
+    if fault is not None:
+        raise NoAnswer(fault)
     return reply["value"]
+
+
+def _fault(reply: dict) -> Message:
+    """Why there is no value. Raises ValueError if the reply does not say it as `remote` does."""
+    match reply:
+        case {"error": "not written"}:
+            return message("not_written")
+        case {"error": "missing", "name": str(name)}:
+            return message("missing", name=name[:100])
+        case {"error": "unreadable", "why": str(why)}:
+            return message("unreadable", why=why[:200])
+        case {"error": "raised", "what": str(what), "line": ""}:
+            return message("raised", error=what[:1000])
+        case {"error": "raised", "what": str(what), "line": str(line)}:
+            return message("raised_at", error=what[:1000], line=line[:200])
+    raise ValueError("it is neither a value nor an error")
 
 
 def _content(path: Path) -> bytes:
@@ -62,7 +88,7 @@ def _content(path: Path) -> bytes:
 
 
 def _unpacked(content: bytes) -> dict:
-    """The reply, a dictionary with the key `"value"` or `"error"`. Raises whatever a file that is none leads to."""
+    """The reply, a dictionary. Raises whatever a file that is none leads to."""
     if (header := int.from_bytes(content[:8], "little")) > _MOST_HEADER:
         raise ValueError(f"its header is {header:,} bytes long; {_MOST_HEADER:,} are allowed")
     tensors = load(content)
@@ -76,7 +102,7 @@ def _unpacked(content: bytes) -> dict:
     # Raises where a string holds what is no character: the graded notebook could not be written with it.
     json.dumps(json.loads(text), ensure_ascii=False).encode()
     reply = json.loads(text, object_hook=lambda form: _thing(form, tensors))
-    if not isinstance(reply, dict) or not ("value" in reply or isinstance(reply.get("error"), str)):
+    if not isinstance(reply, dict):
         raise ValueError("it is neither a value nor an error")
     return reply
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from grading import remote
 from grading.answers import NoAnswer
-from grading.marks import Marks, Student, right_or_by_stand_ins, same, sizes
+from grading.marks import Marks, Student, right_or_by_stand_ins, same, sizes, wrong_shape
 from helpers import deconvnet
+from helpers.messages import Message, message
 
 LENET = [(6, 1, 5, 2), (16, 6, 5, 0)]  # maps, maps below, side of the filter, padding
 
@@ -19,9 +20,9 @@ LENET = [(6, 1, 5, 2), (16, 6, 5, 0)]  # maps, maps below, side of the filter, p
 def unpool(student: Student) -> Marks:
     marks = Marks()
     for worth, shape, size, what in (
-        (6, (1, 1, 5, 6), (10, 12), "one map comes back to its positions"),
-        (2, (3, 4, 5, 5), (10, 10), "each map and image uses its own switches"),
-        (2, (2, 3, 4, 6), (9, 13), "the size before pooling may be odd"),
+        (6, (1, 1, 5, 6), (10, 12), message("unpool.wants.positions")),
+        (2, (3, 4, 5, 5), (10, 10), message("unpool.wants.own_switches")),
+        (2, (2, 3, 4, 6), (9, 13), message("unpool.wants.odd_sizes")),
     ):
         signal, switches = student.draw(*shape), _switches(student, shape, size)
         wanted = deconvnet.unpool(signal, switches, size)
@@ -29,7 +30,7 @@ def unpool(student: Student) -> Marks:
             answer = student.tensor("unpool", signal, switches, size)
             marks.add(worth, same(answer, wanted), what, _unpool_fault(answer, signal, wanted))
         except NoAnswer as reason:
-            marks.add(worth, 0, what, str(reason))
+            marks.add(worth, 0, what, reason.fault)
     return marks
 
 
@@ -40,16 +41,14 @@ def _switches(student: Student, shape: tuple[int, ...], size: tuple[int, int]) -
     return row * size[1] + column
 
 
-def _unpool_fault(answer: Tensor, signal: Tensor, wanted: Tensor) -> str:
+def _unpool_fault(answer: Tensor, signal: Tensor, wanted: Tensor) -> Message:
     if answer.shape != wanted.shape:
-        return f"it returns {sizes(answer)}; {sizes(wanted)} is wanted"
+        return wrong_shape(answer, wanted)
     upsampled = F.interpolate(signal, size=wanted.shape[-2:])
     corner = deconvnet.unpool(signal, _corners(signal, wanted.shape[-1]), wanted.shape[-2:])
     if same(answer, upsampled) or bool((answer != 0).double().mean() > 0.5):
-        return "each value fills its window; it belongs to one position, the rest is zero"
-    if same(answer, corner):
-        return "all values land in the same corner of their window; the switches say where"
-    return "values land elsewhere than the switches say"
+        return message("unpool.fills_windows")
+    return message("unpool.same_corner") if same(answer, corner) else message("unpool.elsewhere")
 
 
 def _corners(signal: Tensor, width: int) -> Tensor:
@@ -59,75 +58,79 @@ def _corners(signal: Tensor, width: int) -> Tensor:
 
 def rectify(student: Student) -> Marks:
     marks = Marks()
-    signal = student.draw(2, 3, 4, 5)
+    signal, what = student.draw(2, 3, 4, 5), message("rectify.wants")
     try:
         answer = student.tensor("rectify", signal)
-        wrong = "negative values come through" if bool((answer < 0).any()) else "positive values are changed, or lost"
-        marks.add(3, same(answer, deconvnet.rectify(signal)), "what is negative becomes zero, the rest stays", wrong)
+        wrong = message("rectify.negative") if bool((answer < 0).any()) else message("rectify.changed")
+        marks.add(3, same(answer, deconvnet.rectify(signal)), what, wrong)
     except NoAnswer as reason:
-        marks.add(3, 0, "what is negative becomes zero, the rest stays", str(reason))
+        marks.add(3, 0, what, reason.fault)
     return marks
 
 
-_KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
-    "": lambda weight: weight,
-    "the filters come out upside down and mirrored (not flipped, or flipped twice)": lambda weight: weight.flip(2, 3),
-    "height and width of the filters are exchanged": lambda weight: weight.mT,
-    "height and width of the filters are exchanged, and flipped": lambda weight: weight.mT.flip(2, 3),
-    "the filters are flipped top to bottom only": lambda weight: weight.flip(3),
-    "the filters are flipped left to right only": lambda weight: weight.flip(2),
-}
-_BIASES = {"": 0, "the biases are added on the way back": 1, "the biases are taken off on the way back": -1}
+_KERNELS: list[tuple[Message | None, Callable[[Tensor], Tensor]]] = [
+    (None, lambda weight: weight),
+    (message("filter_back.not_flipped"), lambda weight: weight.flip(2, 3)),
+    (message("filter_back.transposed"), lambda weight: weight.mT),
+    (message("filter_back.transposed_and_flipped"), lambda weight: weight.mT.flip(2, 3)),
+    (message("filter_back.flipped_one_way", axis=message("axis.height")), lambda weight: weight.flip(3)),
+    (message("filter_back.flipped_one_way", axis=message("axis.width")), lambda weight: weight.flip(2)),
+]
+_BIASES = [(None, 0), (message("filter_back.biases_added"), 1), (message("filter_back.biases_taken_off"), -1)]
 
 
 def filter_back(student: Student) -> Marks:
     """Three faults that can be told from each other, each with its own points: filters, size, biases."""
-    faults = {"kernel": "", "size": "", "bias": "", "other": ""}
+    faults: dict[str, Message | None] = dict.fromkeys(("kernel", "size", "bias", "other"))
     for spec, size in ((LENET[0], (28, 28)), (LENET[1], (10, 10)), ((4, 3, 3, 1), (11, 8))):
         conv = _conv(student, *spec)
         signal = student.draw(2, spec[0], *size)
         try:
             answer = student.tensor("filter_back", signal, conv)
         except NoAnswer as reason:
-            found = {"other": str(reason)}
+            found: dict[str, Message | None] = {"other": reason.fault}
         else:
             found = _filter_faults(answer, signal, conv)
-        faults = {name: text or found.get(name, "") for name, text in faults.items()}
+        faults = {name: fault or found.get(name) for name, fault in faults.items()}
     marks = Marks()
     for name, worth, what in (
-        ("kernel", 6, "the filters are flipped both ways, and input and output channels exchanged"),
-        ("size", 4, "the result has the size of what the convolution was applied to"),
-        ("bias", 3, "the biases stay out"),
+        ("kernel", 6, message("filter_back.wants.filters")),
+        ("size", 4, message("filter_back.wants.size")),
+        ("bias", 3, message("filter_back.wants.no_biases")),
     ):
         fault = faults["other"] or faults[name]
         marks.add(worth, not fault, what, fault)
     return marks
 
 
-def _filter_faults(answer: Tensor, signal: Tensor, conv: dict) -> dict[str, str]:
+def _filter_faults(answer: Tensor, signal: Tensor, conv: dict) -> dict[str, Message | None]:
     """Which of the known mistakes, together, explain `answer`."""
     weight, bias, padding = conv["@conv"], conv["bias"], conv["padding"]
     below, reach = weight.shape[1], weight.shape[-1]
     height, width = (side + reach - 1 - 2 * padding for side in signal.shape[-2:])
     if answer.dim() != 4 or answer.shape[:2] != (len(signal), below):
-        return {"other": f"it returns {sizes(answer)}; {len(signal)}×{below}×{height}×{width} is wanted"}
+        wanted = f"{len(signal)}×{below}×{height}×{width}"
+        return {"other": message("filter_back.wrong_channels", found=sizes(answer), wanted=wanted)}
     cut = height - answer.shape[-2]
-    other = f"it is {answer.shape[-2]}×{answer.shape[-1]}, the input {height}×{width}"
+    found, wanted = f"{answer.shape[-2]}×{answer.shape[-1]}", f"{height}×{width}"
+    other = message("filter_back.wrong_size", found=found, wanted=wanted)
     if width - answer.shape[-1] != cut or abs(cut) > 2 * reach or answer.numel() == 0:
         return {"other": other}
-    size = other if cut else ""
-    for (kernel, change), (added, sign) in itertools.product(_KERNELS.items(), _BIASES.items()):
+    size = other if cut else None
+    for (kernel, change), (added, sign) in itertools.product(_KERNELS, _BIASES):
         shifted = signal + sign * bias[:, None, None]
         whole = F.conv_transpose2d(shifted, change(weight))
         margin = -(padding + cut // 2)
         if cut % 2 == 0 and same(answer, F.pad(whole, (margin,) * 4)):
             return {"kernel": kernel, "bias": added, "size": size}
-    return {"other": f"{size}, and its values are wrong" if size else "its values are wrong, and by no known mistake"}
+    if size:
+        return {"other": message("filter_back.wrong_size_and_values", found=found, wanted=wanted)}
+    return {"other": message("filter_back.wrong_values")}
 
 
 def keep_channel(student: Student) -> Marks:
     marks = Marks()
-    what, unchanged = "all other maps are zero, this one is as it was", "the maps that it is given stay as they are"
+    what, unchanged = message("keep_channel.wants.one_map"), message("keep_channel.wants.unchanged")
     maps, channel = student.draw(2, 5, 4, 3), 3
     wanted = _keep_channel(maps, channel)
     try:
@@ -135,17 +138,18 @@ def keep_channel(student: Student) -> Marks:
         answer = student.tensor("keep_channel", {"@kept": "maps"}, channel)
         right = same(answer, wanted)
         if answer.shape != wanted.shape:
-            fault = f"it returns {sizes(answer)}; {sizes(wanted)} is wanted"
+            fault = wrong_shape(answer, wanted)
+        elif same(answer[:, [channel]], wanted[:, [channel]]):
+            fault = message("keep_channel.others_not_zero")
         else:
-            fault = (
-                "the other maps are not zero" if same(answer[:, [channel]], wanted[:, [channel]]) else "wrong values"
-            )
+            fault = message("keep_channel.changed")
         marks.add(3, right, what, fault)
         kept = same(student.tensor("@read", {"@kept": "maps"}), maps)
-        marks.add(1, right and kept, unchanged, "they are written over" if right else "not looked at")
+        fault = message("keep_channel.written_over") if right else message("not_looked_at")
+        marks.add(1, right and kept, unchanged, fault)
     except NoAnswer as reason:
-        marks.add(3, 0, what, str(reason))
-        marks.add(1, 0, unchanged, "not looked at")
+        marks.add(3, 0, what, reason.fault)
+        marks.add(1, 0, unchanged, message("not_looked_at"))
     return marks
 
 
@@ -158,10 +162,10 @@ def project(student: Student) -> Marks:
     marks = Marks()
     other = [(3, 1, 3, 1), (5, 3, 3, 0)]
     for worth, convs, layer, images, what in (
-        (3, LENET, 1, (1, 1, 28, 28), "a map of layer 1"),
-        (3, LENET, 2, (1, 1, 28, 28), "a map of layer 2"),
-        (2, LENET, 2, (3, 1, 28, 28), "several images, each with its own switches"),
-        (2, other, 2, (1, 1, 23, 18), "a network of other sizes"),
+        (3, LENET, 1, (1, 1, 28, 28), message("project.wants.layer", layer=1)),
+        (3, LENET, 2, (1, 1, 28, 28), message("project.wants.layer", layer=2)),
+        (2, LENET, 2, (3, 1, 28, 28), message("project.wants.several_images")),
+        (2, other, 2, (1, 1, 23, 18), message("project.wants.other_sizes")),
     ):
         features, pixels = without_ties(student, convs, images)
         channel = int(student.integers(1, convs[layer - 1][0]))
@@ -206,17 +210,14 @@ def reference(features: list[dict], images: Tensor, layer: int) -> Tensor:
 
 def _is_projection(
     student: Student, features: list[dict], images: Tensor, layer: int, channel: int
-) -> tuple[bool, str]:
+) -> tuple[bool, Message | None]:
     return right_or_by_stand_ins(
         student,
         ("project", {"@features": features}, images, layer, channel),
         reference(features, images, layer)[:, channel],
         list(vars(remote.STEPS)),
         compose(remote.STEPS, features, images, layer, channel),
-        lambda answer: (
-            _project_fault(answer, features, images, layer, channel)
-            or "neither the right values nor the right order of your own steps"
-        ),
+        lambda answer: _project_fault(answer, features, images, layer, channel),
     )
 
 
@@ -254,38 +255,52 @@ def _strongest_alone(signal: Tensor) -> Tensor:
     return torch.cat([_keep_channel(one[None], int(one.flatten(1).norm(dim=1).argmax())) for one in signal])
 
 
-def _project_fault(answer: Tensor, features: list[dict], images: Tensor, layer: int, channel: int) -> str:
-    """The known mistake that explains `answer`, or nothing."""
-    mistakes: dict[str, dict[str, Callable[..., Tensor]]] = {
-        "the signal is not rectified on the way back": {"rectify": lambda signal: signal},
-        "it is rectified after filtering; rectify comes before": {
-            "rectify": lambda signal: signal,
-            "filter_back": lambda signal, conv: _right_filter_back(signal, conv).clamp(min=0),
-        },
-        "the other maps are not set to zero": {"keep_channel": lambda maps, channel: maps},
-        "the switches of the first image are used for all": {
-            "unpool": lambda signal, switches, size: deconvnet.unpool(signal, switches[:1].expand_as(signal), size)
-        },
-        "maps are set to zero again in the lower layer": {
-            "filter_back": lambda signal, conv: _right_filter_back(
-                _strongest_alone(signal) if conv.in_channels == 1 else signal, conv
-            )
-        },
-        "values are spread over their windows, not put where the switches say": {
-            "unpool": lambda signal, switches, size: F.interpolate(signal, size=size)
-        },
-        "the biases are added on the way back": {
-            "filter_back": lambda signal, conv: _right_filter_back(signal + conv.bias[:, None, None], conv)
-        },
-        "the filters come out upside down and mirrored": {
-            "filter_back": lambda signal, conv: F.conv_transpose2d(signal, conv.weight.flip(2, 3), padding=conv.padding)
-        },
-    }
-    for text, change in mistakes.items():
+def _project_fault(answer: Tensor, features: list[dict], images: Tensor, layer: int, channel: int) -> Message:
+    """The known mistake that explains `answer`, if one does."""
+    mistakes: list[tuple[Message, dict[str, Callable[..., Tensor]]]] = [
+        (message("project.not_rectified"), {"rectify": lambda signal: signal}),
+        (
+            message("project.rectified_after"),
+            {
+                "rectify": lambda signal: signal,
+                "filter_back": lambda signal, conv: _right_filter_back(signal, conv).clamp(min=0),
+            },
+        ),
+        (message("project.others_not_zero"), {"keep_channel": lambda maps, channel: maps}),
+        (
+            message("project.images_not_apart"),
+            {"unpool": lambda signal, switches, size: deconvnet.unpool(signal, switches[:1].expand_as(signal), size)},
+        ),
+        (
+            message("project.zeroed_again"),
+            {
+                "filter_back": lambda signal, conv: _right_filter_back(
+                    _strongest_alone(signal) if conv.in_channels == 1 else signal, conv
+                )
+            },
+        ),
+        (
+            message("project.spread"),
+            {"unpool": lambda signal, switches, size: F.interpolate(signal, size=size)},
+        ),
+        (
+            message("project.biases_added"),
+            {"filter_back": lambda signal, conv: _right_filter_back(signal + conv.bias[:, None, None], conv)},
+        ),
+        (
+            message("project.not_flipped"),
+            {
+                "filter_back": lambda signal, conv: F.conv_transpose2d(
+                    signal, conv.weight.flip(2, 3), padding=conv.padding
+                )
+            },
+        ),
+    ]
+    for fault, change in mistakes:
         steps = SimpleNamespace(**(vars(_RIGHT) | change))
         if same(answer, compose(steps, features, images, layer, channel)):
-            return text
-    return ""
+            return fault
+    return message("project.wrong_values")
 
 
 PARTS = {

@@ -14,6 +14,7 @@ from grading.kernel import StudentKernel, is_run
 from grading.marks import Marks, Student
 from grading.restore import JUDGED, RECORD, RESTORED, as_released, grade_id
 from grading.settings import settings_of
+from helpers.messages import from_data, message, sentence
 
 PARTS = network_task.PARTS | deconvnet_task.PARTS | pictures_task.PARTS
 
@@ -33,7 +34,8 @@ class Judge(StudentKernel):
     def preprocess(self, nb: NotebookNode, resources: dict, km: object = None) -> tuple[NotebookNode, dict]:
         seed = secrets.randbits(32) if self.seed is None else self.seed
         random = torch.Generator().manual_seed(seed)
-        self._digits = settings_of(resources["nbgrader"]["assignment"]).digits
+        course = settings_of(resources["nbgrader"]["assignment"])
+        self._digits, self.language = course.digits, course.language
         verdicts, own = {}, []
         if not self.sandboxed:
             self.log.warning("Students' code runs with your rights: see docs/teaching.md on Judge.sandboxed")
@@ -57,10 +59,11 @@ class Judge(StudentKernel):
         for cell in [*(nb.cells[index] for index in verdicts), *own]:
             cell.source = as_released(cell.source)
         self.log.info("The questions were drawn with the seed %s", seed)
-        notes = [*nb.metadata.pop(RESTORED, []), *self.record]
-        lines = [f"- {note}" for note in notes] or ["- nothing unusual happened."]
-        text = "\n".join(["**Record of the grading**", "", *lines])
-        nb.cells.insert(0, new_markdown_cell(text, metadata={RECORD: notes}))
+        self.notes = [*map(from_data, nb.metadata.pop(RESTORED, [])), *self.notes]
+        lines = self.record or [sentence(message("page.nothing_unusual"), self.language)]
+        title = sentence(message("page.record"), self.language)
+        text = "\n".join([f"**{title}**", "", *(f"- {line}" for line in lines)])
+        nb.cells.insert(0, new_markdown_cell(text, metadata={RECORD: self.record}))
         nb.metadata[JUDGED] = True
         return nb, resources
 
@@ -69,7 +72,7 @@ class Judge(StudentKernel):
         if not self.ended:
             self.run(index)
             return
-        why = "nothing more of this notebook is run: see the record"
+        why = sentence(message("nothing_more_is_run"), self.language)
         self.nb.cells[index].outputs = [new_output("error", ename="NotRun", evalue=why, traceback=[why])]
 
     def _verdict(self, index: int, cell: NotebookNode, random: torch.Generator) -> list[NotebookNode]:
@@ -84,13 +87,15 @@ class Judge(StudentKernel):
         marks = Marks()
         try:
             marks = PARTS[name](student)
-            text = "\n".join(marks.lines(points))
+            lines = marks.lines(points, self.language)
         except Exception as error:
-            self._note(f"the part {name} could not be judged ({type(error).__name__}); please look at it by hand.")
+            self._note(message("record.not_judged", part=name, error=type(error).__name__))
             self.log.error(traceback.format_exc())
-            text = "This part could not be judged. Ask your lecturer to look at it."
-        earned = f"{min(points, round(marks.share * points, 2)):g}"
+            lines = [sentence(message("not_judged"), self.language)]
+        earned = min(points, round(marks.share * points, 2))
+        total = sentence(message("page.points", earned=earned, points=points), self.language)
         return [
-            new_output("stream", name="stdout", text=f"{earned} of {points:g} points\n{text}\n"),
-            new_output("execute_result", data={"text/plain": earned}, execution_count=1),
+            new_output("stream", name="stdout", text="\n".join([total, *lines, ""])),
+            # nbgrader reads this one.
+            new_output("execute_result", data={"text/plain": f"{earned:g}"}, execution_count=1),
         ]

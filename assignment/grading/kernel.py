@@ -22,6 +22,7 @@ from grading.names import one_line
 from grading.released import HELPERS, PROJECT, lay_out
 from grading.runner import KernelLost, Outputs, Runner
 from grading.sandbox import INSIDE, Places, Sandbox
+from helpers.messages import Message, message, sentence
 
 _RESTARTS = 6
 # Of an error that is longer than all that a cell may print, so many characters are kept.
@@ -32,7 +33,7 @@ class StudentKernel(NbGraderPreprocessor):
     """Executes a submission cell by cell and asks its functions questions, whatever they do.
 
     A cell that runs too long is interrupted. A kernel that can't be interrupted, or that dies, is replaced by a new
-    one, which runs all cells again but the one to blame. `record` says in words what happened.
+    one, which runs all cells again but the one to blame. `notes` say what happened.
     """
 
     timeout = Integer(240, help="seconds for one cell of the student, such as the training").tag(config=True)
@@ -59,6 +60,9 @@ class StudentKernel(NbGraderPreprocessor):
         help="run students' code in a sandbox of bubblewrap, on Linux; if not, it can do and read all that you can",
     ).tag(config=True)
 
+    # That in which it is said what happened.
+    language = "en"
+
     def open(self, nb: NotebookNode, resources: dict) -> None:
         """Start the kernel for `nb`. Whoever opens must `close`.
 
@@ -66,7 +70,7 @@ class StudentKernel(NbGraderPreprocessor):
             NoSandbox: there can be none here, and `sandboxed` asks for one.
         """
         self.nb = nb
-        self.record: list[str] = []
+        self.notes: list[Message] = []
         self._runner: Runner | None = None
         self._blamed: set[int] = set()
         self._slow: set[tuple[str, bool]] = set()
@@ -93,6 +97,11 @@ class StudentKernel(NbGraderPreprocessor):
         self._theirs.cleanup()
 
     @property
+    def record(self) -> list[str]:
+        """What happened, a line each."""
+        return [self._line(note) for note in self.notes]
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more of the submission is run."""
         return self._restarts > _RESTARTS or self._left() <= 0 or self._used > self.processor_timeout
@@ -111,8 +120,9 @@ class StudentKernel(NbGraderPreprocessor):
         try:
             reply, late = self._running.execute(cell.source, limit, outputs, store_history=True)
         except KernelLost as lost:
-            self._note(f"{lost} in the cell {_beginning(cell)}; a new one runs the others.")
-            cell.outputs = [new_output("error", ename="KernelLost", evalue=str(lost), traceback=[str(lost)])]
+            self._note(message("record.lost_in_cell", lost=lost.fault, cell=_beginning(cell)))
+            words = sentence(lost.fault, self.language)
+            cell.outputs = [new_output("error", ename="KernelLost", evalue=words, traceback=[words])]
             self._blamed.add(index)
             self._replace(before=index)
             return
@@ -122,17 +132,22 @@ class StudentKernel(NbGraderPreprocessor):
         name = reply.get("ename", "")
         if reply.get("status") == "error" and name not in [error.ename for error in errors]:
             # Whatever was done so that nothing is shown, or so that it was too long.
-            evalue, lines = reply.get("evalue", ""), reply.get("traceback") or ["An error, of which nothing is shown."]
+            nothing = sentence(message("error_without_words"), self.language)
+            evalue, lines = reply.get("evalue", ""), reply.get("traceback") or [nothing]
             if len(name) + len(evalue) + sum(map(len, lines)) > 1000 * self.text_kb:
                 name, evalue = name[:_LONGEST_WORDS], evalue[:_LONGEST_WORDS]
                 lines = [f"{name}: {evalue} …"]
             errors.append(new_output("error", ename=name, evalue=evalue, traceback=lines))
             cell.outputs.append(errors[-1])
         if late:
-            self._note(f"the cell {_beginning(cell)} took more than {limit:.0f} s and was interrupted.")
+            self._note(message("record.cell_too_long", cell=_beginning(cell), seconds=limit))
         else:
             for error in errors:
-                self._note(f"{error.ename[:100]} in the cell {_beginning(cell)}: {error.evalue[:200]}".rstrip(": "))
+                name, words, where = error.ename[:100], error.evalue[:200].rstrip(": "), _beginning(cell)
+                if words:
+                    self._note(message("record.error_with_words", error=name, cell=where, words=words))
+                else:
+                    self._note(message("record.error", error=name, cell=where))
         self._look_at_the_clock()
 
     def ask(self, index: int, function: str, *arguments, keep: str = "", stand_ins: Sequence[str] = ()) -> object:
@@ -148,9 +163,9 @@ class StudentKernel(NbGraderPreprocessor):
                 be read.
         """
         if self.ended:
-            raise NoAnswer("nothing more of this notebook is run: see the record")
+            raise NoAnswer(message("nothing_more_is_run"))
         if (function, bool(stand_ins)) in self._slow:
-            raise NoAnswer(f"it took more than {self.call_timeout} s before")
+            raise NoAnswer(message("too_long_before", seconds=self.call_timeout))
         self._questions += 1
         question = Path(self._ours.name) / "question.pt"
         answer = self._running.answers / f"{self._questions}.safetensors"
@@ -162,15 +177,15 @@ class StudentKernel(NbGraderPreprocessor):
             files = f"{f'{self._places.ours}/{question.name}'!r}, {f'{self._places.answers}/{answer.name}'!r}"
             late = self._call("remote.py", f"['answer']({files}, globals())", index, limit)
         except KernelLost as lost:
-            self._note(f"{lost} when `{function}` was called; a new one runs the cells again.")
+            self._note(message("record.lost_in_call", lost=lost.fault, function=function))
             self._slow.add((function, bool(stand_ins)))
             self._replace(before=index)
-            raise NoAnswer(str(lost)) from lost
+            raise NoAnswer(lost.fault) from lost
         self._look_at_the_clock()
         if late:
             self._slow.add((function, bool(stand_ins)))
-            self._note(f"`{function}` took more than {limit:.0f} s.")
-            raise NoAnswer(f"it took more than {limit:.0f} s")
+            self._note(message("record.call_too_long", function=function, seconds=limit))
+            raise NoAnswer(message("too_long", seconds=limit))
         try:
             return answers.read(answer)
         finally:
@@ -186,16 +201,17 @@ class StudentKernel(NbGraderPreprocessor):
         return late
 
     def _outputs(self) -> Outputs:
-        return Outputs({"text": 1000 * self.text_kb, "pictures": 1000 * self.picture_kb})
+        return Outputs({"text": 1000 * self.text_kb, "pictures": 1000 * self.picture_kb}, self.language)
 
     def _note_outputs(self, outputs: Outputs, cell: NotebookNode) -> None:
         for about in sorted(outputs.cut):
-            self._note(f"the cell {_beginning(cell)} puts out more than {outputs.most[about] // 1000} kB; cut.")
+            kilobytes = outputs.most[about] // 1000
+            self._note(message("record.cut", cell=_beginning(cell), kilobytes=kilobytes))
         if outputs.unreadable:
-            self._note("a message of the kernel could not be read.")
+            self._note(message("record.unreadable"))
         if self._running.full and not self._full:
             self._full = True
-            self._note(f"the limit of {self.files_mb:,} MB in files was met in the cell {_beginning(cell)}.")
+            self._note(message("record.files_full", megabytes=self.files_mb, cell=_beginning(cell)))
 
     def _start(self) -> None:
         self._full = False
@@ -227,7 +243,7 @@ class StudentKernel(NbGraderPreprocessor):
         self._runner = None
         self._restarts += 1
         if self._restarts > _RESTARTS:
-            self._note("the kernel was lost too often; nothing more is run.")
+            self._note(message("record.lost_too_often"))
         self._look_at_the_clock()
         if self.ended:
             return
@@ -253,15 +269,17 @@ class StudentKernel(NbGraderPreprocessor):
 
     def _look_at_the_clock(self) -> None:
         if self._left() <= 0:
-            self._note(f"all together took more than {self.total_timeout} s; nothing more is run.")
+            self._note(message("record.all_too_long", seconds=self.total_timeout))
         if self._used > self.processor_timeout:
-            self._note(f"all together took more than {self.processor_timeout} s of processors; nothing more is run.")
+            self._note(message("record.processors_too_long", seconds=self.processor_timeout))
 
-    def _note(self, line: str) -> None:
-        line = one_line(line)
-        if line not in self.record:
-            self.record.append(line)
-            self.log.warning(line)
+    def _note(self, note: Message) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+            self.log.warning(self._line(note))
+
+    def _line(self, note: Message) -> str:
+        return one_line(sentence(note, self.language))
 
 
 def is_run(cell: NotebookNode) -> bool:
@@ -270,6 +288,6 @@ def is_run(cell: NotebookNode) -> bool:
     return cell.cell_type == "code" and not (data.get("grade") and not data.get("solution"))
 
 
-def _beginning(cell: NotebookNode) -> str:
+def _beginning(cell: NotebookNode) -> str | Message:
     lines = [line for line in cell.source.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    return f"`{lines[0].strip()[:80]}`" if lines else "without code"
+    return f"`{lines[0].strip()[:80]}`" if lines else message("without_code")

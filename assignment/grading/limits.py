@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grading.usage import Memory, Processes, Processors
+from helpers.messages import Message, message
 
 # Seconds between two looks: what is begun between them goes beyond a limit.
 _BETWEEN = 0.01
@@ -55,7 +56,7 @@ class Watch(threading.Thread):
         shared: the same, but what is there counts as memory.
 
     Attributes:
-        met: the limit for which the sandbox was ended, in words.
+        met: the limit for which the sandbox was ended, if there is one.
         full: whether a file could not be longer.
 
     Raises:
@@ -64,7 +65,8 @@ class Watch(threading.Thread):
 
     def __init__(self, init: int, limits: Limits, folders: Sequence[str], shared: str) -> None:
         super().__init__(daemon=True)
-        self.met, self.full, self._names = "", False, list(folders)
+        self.full, self._names = False, list(folders)
+        self.met: Message | None = None
         self._limits, self._closed = limits, threading.Event()
         with contextlib.ExitStack() as opened:
 
@@ -101,7 +103,7 @@ class Watch(threading.Thread):
             while not self.met and not self._closed.wait(0 if self._memory.in_a_hurry else _BETWEEN):
                 self.met = self._look()
         except Exception as error:  # what is not watched does not go on
-            self.met = f"the watch over the limits failed ({type(error).__name__}: {error})"
+            self.met = message("limit.watch_failed", error=f"{type(error).__name__}: {error}")
         if self.met:
             self._kill()
 
@@ -119,26 +121,26 @@ class Watch(threading.Thread):
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._init, signal.SIGKILL)
 
-    def _look(self) -> str:
-        """The limit that is met, in words, or nothing."""
+    def _look(self) -> Message | None:
+        """The limit that is met, if there is one."""
         limits, numbers = self._limits, self._processes.numbers()
         if len(numbers) > limits.processes:
-            return f"the limit of {limits.processes:,} processes was met"
+            return message("limit.processes", count=limits.processes)
         about = {number: self._processes.memory(number, "status", "VmRSS") for number in numbers}
         if sum(status.get("Threads", 0) for status in about.values()) > limits.threads:
-            return f"the limit of {limits.threads:,} threads was met"
+            return message("limit.threads", count=limits.threads)
         shared, *written = [os.fstatvfs(place) for place in (self._shared, *self._folders)]
         files = sum(one.f_files - one.f_ffree for one in (shared, *written))
         if files > limits.files or files + self._processes.locks(limits.files) > limits.files:
-            return f"the limit of {limits.files:,} files was met"
+            return message("limit.files", count=limits.files)
         self.full = self.full or any(one.f_bfree * one.f_frsize < _FULL for one in written)
         if self._processors.look(numbers) > limits.processor:
-            return "the limit of processor time was met"
+            return message("limit.processor_time")
         if self._memory.too_large(about, (shared.f_blocks - shared.f_bfree) * shared.f_frsize):
-            return f"the limit of {limits.memory_gb:g} GB of memory was met"
+            return message("limit.memory", gigabytes=limits.memory_gb)
         if _own_memory() - self._own > _MOST_WAITING:
-            return f"the limit of {_MOST_WAITING / 1e9:g} GB for what is put out was met"
-        return ""
+            return message("limit.waiting", gigabytes=_MOST_WAITING / 1e9)
+        return None
 
 
 def _own_memory() -> int:

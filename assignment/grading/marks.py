@@ -2,38 +2,61 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from grading.answers import NoAnswer
+from helpers.messages import Message, message, sentence
+
+
+class Step(NamedTuple):
+    """One step of a part: what it is worth, what was earned of it, what is wanted, and what was found instead."""
+
+    worth: float
+    earned: float
+    wanted: Message
+    faults: tuple[Message, ...]
+
+    def line(self, scale: float, language: str) -> str:
+        what = self.wanted
+        if self.faults:
+            found = "; ".join(sentence(fault, language) for fault in self.faults)
+            what = message("step.otherwise", wanted=self.wanted, found=found)
+        said = message("step.earned", earned=self.earned * scale, worth=self.worth * scale, what=what)
+        return f"{'✓' if self.earned == self.worth else '✗'} {sentence(said, language)}"
 
 
 @dataclass
 class Marks:
-    """The steps of one part: how much each is worth, how much was earned, and why."""
+    """The steps of one part."""
 
-    steps: list[tuple[float, float, str]] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
 
-    def add(self, worth: float, earned: float | bool, what: str, otherwise: str = "") -> None:
-        """Add a step. `earned` is a share of it, from 0 to 1; `otherwise` says what is wrong if it is below 1."""
-        self.steps.append(
-            (worth, worth * float(earned), what if earned == 1 else f"wanted: {what}. Found: {otherwise}")
-        )
+    def add(self, worth: float, earned: float | bool, wanted: Message, *faults: Message | None) -> None:
+        """Add a step. `earned` is a share of it, from 0 to 1; the `faults` say what is wrong if it is below 1."""
+        found = tuple(fault for fault in faults if fault is not None)
+        self.steps.append(Step(worth, worth * float(earned), wanted, () if earned == 1 else found))
 
     @property
     def share(self) -> float:
         """What was earned, from 0 to 1."""
-        worth = sum(step[0] for step in self.steps)
-        return sum(step[1] for step in self.steps) / worth if worth else 0.0
+        worth = sum(step.worth for step in self.steps)
+        return sum(step.earned for step in self.steps) / worth if worth else 0.0
 
-    def lines(self, points: float) -> list[str]:
+    @property
+    def faults(self) -> list[Message]:
+        """What was found to be wrong, each once."""
+        found: list[Message] = []
+        for step in self.steps:
+            found += [fault for fault in step.faults if fault not in found]
+        return found
+
+    def lines(self, points: float, language: str) -> list[str]:
         """One line a step, as the student reads it; the part is worth `points`."""
-        scale = points / sum(step[0] for step in self.steps)
-        return [
-            f"{'✓' if earned == worth else '✗'} {earned * scale:g} of {worth * scale:g}: {what}"
-            for worth, earned, what in self.steps
-        ]
+        scale = points / sum(step.worth for step in self.steps)
+        return [step.line(scale, language) for step in self.steps]
 
 
 @dataclass(frozen=True)
@@ -66,18 +89,18 @@ class Student:
         """
         answer = self.ask(function, *arguments, **settings)
         if not isinstance(answer, Tensor):
-            raise NoAnswer(f"it returns {kind(answer)}; a tensor is wanted")
+            raise NoAnswer(message("returns.no_tensor", found=kind(answer)))
         # In single precision: what overflows there would be equal to anything that does.
         if answer.layout != torch.strided or answer.is_complex() or not answer.float().isfinite().all():
-            raise NoAnswer("it returns a tensor that does not hold finite real numbers")
+            raise NoAnswer(message("returns.not_finite"))
         return answer.double()
 
 
-def kind(answer: object) -> str:
+def kind(answer: object) -> Message:
     """What a message calls the answer."""
     if isinstance(answer, dict) and "@type" in answer:
-        return f"a {str(answer['@type'])[:50]}"
-    return "nothing" if answer is None else f"a {type(answer).__name__}"
+        return message("kind.a", type=str(answer["@type"])[:50])
+    return message("nothing") if answer is None else message("kind.a", type=type(answer).__name__)
 
 
 def same(answer: Tensor, wanted: Tensor) -> bool:
@@ -92,8 +115,12 @@ def same(answer: Tensor, wanted: Tensor) -> bool:
     return bool((answer - wanted).abs().max() <= 1e-3 * wanted.abs().max() + 1e-9)
 
 
-def sizes(tensor: Tensor) -> str:
-    return "×".join(map(str, tensor.shape)) or "a single number"
+def sizes(tensor: Tensor) -> str | Message:
+    return "×".join(map(str, tensor.shape)) or message("shape.number")
+
+
+def wrong_shape(answer: Tensor, wanted: Tensor) -> Message:
+    return message("returns.wrong_shape", found=sizes(answer), wanted=sizes(wanted))
 
 
 def right_or_by_stand_ins(
@@ -102,8 +129,8 @@ def right_or_by_stand_ins(
     wanted: Tensor,
     stand_ins: Sequence[str],
     by_stand_ins: Tensor,
-    explain: Callable[[Tensor], str],
-) -> tuple[bool, str]:
+    explain: Callable[[Tensor], Message],
+) -> tuple[bool, Message | None]:
     """Whether the `call` gives what is wanted, or, with stand-ins for the student's own functions, what they lead to.
 
     If it does neither, what is wrong: a word on the shape, or what `explain` says of an answer that has the right one.
@@ -111,11 +138,10 @@ def right_or_by_stand_ins(
     try:
         answer = student.tensor(*call)
         if same(answer, wanted):
-            return True, ""
-        right_shape = answer.shape == wanted.shape
-        fault = explain(answer) if right_shape else f"it returns {sizes(answer)}; {sizes(wanted)} is wanted"
+            return True, None
+        fault = explain(answer) if answer.shape == wanted.shape else wrong_shape(answer, wanted)
     except NoAnswer as reason:
-        fault = str(reason)
+        fault = reason.fault
     try:
         return same(student.tensor(*call, stand_ins=stand_ins), by_stand_ins), fault
     except NoAnswer:

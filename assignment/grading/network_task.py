@@ -8,6 +8,7 @@ from grading.answers import NoAnswer
 from grading.given_network import given_network
 from grading.marks import Marks, Student, kind, same, sizes
 from helpers.data import load_mnist
+from helpers.messages import Message, message
 
 
 def shapes(maps1: int, maps2: int) -> list[tuple[int, ...]]:
@@ -39,33 +40,29 @@ def _values(student: Student, maps1: int, maps2: int) -> list[Tensor]:
 
 def build_cnn(student: Student) -> Marks:
     marks = Marks()
-    output, normal = "(N, 1, 28, 28) becomes (N, 10)", "the outputs are log-probabilities"
-    layers, computes, others = (
-        "the weights and biases have the right shapes",
-        "it computes what the table of layers says",
-        "it can be built with other numbers of maps",
-    )
     images = torch.rand(5, 1, 28, 28, generator=student.random)
-    reason = ""
+    reason = None
     try:
         student.ask("build_cnn", keep="cnn")
         answer = student.tensor("@outputs", {"@kept": "cnn"}, images)
     except NoAnswer as error:
-        answer, reason = torch.empty(0), str(error)
+        answer, reason = torch.empty(0), error.fault
     shape = answer.shape == (5, 10)
-    marks.add(2, shape, output, reason or f"it returns {sizes(answer)}")
+    wanted = message("build_cnn.wants.outputs")
+    marks.add(2, shape, wanted, reason or message("build_cnn.outputs_of_another_shape", found=sizes(answer)))
     one = shape and same(answer.exp().sum(dim=1), torch.ones(5)) and bool((answer <= 1e-6).all())
-    marks.add(2, one, normal, "exp of the ten outputs does not add up to 1" if shape else "not looked at")
+    fault: Message | None = message("build_cnn.no_log_probabilities") if shape else message("not_looked_at")
+    marks.add(2, one, message("build_cnn.wants.log_probabilities"), fault)
     fault = reason or _shape_fault(student, "cnn", 6, 16)
-    marks.add(2, not fault, layers, fault)
+    marks.add(2, not fault, message("build_cnn.wants.shapes"), fault)
     fault = fault or _forward_fault(student, "cnn", images, 6, 16)
-    marks.add(2, not fault, computes, fault)
+    marks.add(2, not fault, message("build_cnn.wants.layers"), fault)
     try:
         student.ask("build_cnn", 4, 9, keep="other cnn")
         fault = _shape_fault(student, "other cnn", 4, 9) or _forward_fault(student, "other cnn", images, 4, 9)
     except NoAnswer as error:
-        fault = str(error)
-    marks.add(2, not fault, others, fault)
+        fault = error.fault
+    marks.add(2, not fault, message("build_cnn.wants.other_maps"), fault)
     return marks
 
 
@@ -73,33 +70,34 @@ def _parameters(student: Student, name: str) -> list[Tensor]:
     """Those of the model that is kept under `name`. Raises NoAnswer if there are none."""
     values = student.ask("@parameters", {"@kept": name})
     if not isinstance(values, list) or not all(isinstance(one, Tensor) for one in values):
-        raise NoAnswer("it has no parameters that could be read")
+        raise NoAnswer(message("build_cnn.no_parameters"))
     return values
 
 
-def _shape_fault(student: Student, name: str, maps1: int, maps2: int) -> str:
+def _shape_fault(student: Student, name: str, maps1: int, maps2: int) -> Message | None:
     try:
         found = sorted(tuple(one.shape) for one in _parameters(student, name))
     except NoAnswer as reason:
-        return str(reason)
+        return reason.fault
     wanted = sorted(shapes(maps1, maps2))
     missing = [shape for shape in wanted if shape not in found]
     surplus = [shape for shape in found if shape not in wanted]
     if found == wanted:
-        return ""
-    return f"missing {missing or 'none'}, not wanted {surplus or 'none'}"
+        return None
+    none = message("none")
+    return message(
+        "build_cnn.wrong_shapes", missing=str(missing) if missing else none, surplus=str(surplus) if surplus else none
+    )
 
 
-def _forward_fault(student: Student, name: str, images: Tensor, maps1: int, maps2: int) -> str:
+def _forward_fault(student: Student, name: str, images: Tensor, maps1: int, maps2: int) -> Message | None:
     values = _values(student, maps1, maps2)
     try:
         student.ask("@set parameters", {"@kept": name}, values)
         answer = student.tensor("@outputs", {"@kept": name}, images)
     except NoAnswer as reason:
-        return str(reason)
-    if same(answer, forward(values, images)):
-        return ""
-    return "with weights of ours it does not return what these layers, in this order, return"
+        return reason.fault
+    return None if same(answer, forward(values, images)) else message("build_cnn.wrong_outputs")
 
 
 def look_inside(student: Student) -> Marks:
@@ -112,61 +110,68 @@ def look_inside(student: Student) -> Marks:
         student.ask("@set parameters", {"@kept": "cnn"}, values)
         inside = student.ask("look_inside", {"@kept": "cnn"}, images)
         if not isinstance(inside, dict) or "@type" in inside:
-            raise NoAnswer(f"it returns {kind(inside)}; a dictionary is wanted")
+            raise NoAnswer(message("look_inside.no_dictionary", found=kind(inside)))
     except NoAnswer as reason:
         for name, points in worth.items():
-            marks.add(points, 0, name, str(reason))
+            marks.add(points, 0, message("look_inside.wants", name=name), reason.fault)
         return marks
     maps = images
     for layer in (1, 2):
         weight, bias = values[2 * layer - 2 : 2 * layer]
         rectified = F.relu(F.conv2d(maps, weight, bias, padding=2 if layer == 1 else 0))
         maps = F.max_pool2d(rectified, 2)
-        for what, wanted in (("filters", weight), ("pooled", maps)):
+        for what, wanted, otherwise in (
+            ("filters", weight, message("look_inside.wrong_filters")),
+            ("pooled", maps, message("look_inside.wrong_values")),
+        ):
             name = f"{what}{layer}"
-            fault = _tensor_fault(inside.get(name), wanted)
-            marks.add(worth[name], not fault, name, fault)
+            fault = _tensor_fault(inside.get(name), wanted, otherwise)
+            marks.add(worth[name], not fault, message("look_inside.wants", name=name), fault)
         name = f"switches{layer}"
         fault = _switch_fault(inside.get(name), rectified)
-        marks.add(worth[name], not fault, name, fault)
+        marks.add(worth[name], not fault, message("look_inside.wants", name=name), fault)
     return marks
 
 
 INSIDE = {"filters": 1, "pooled": 2, "switches": 2}
 
 
-def _missing(answer: object) -> str:
-    return "it is missing" if answer is None else f"it is {kind(answer)}; a tensor is wanted"
+def _missing(answer: object) -> Message:
+    if answer is None:
+        return message("look_inside.missing")
+    return message("look_inside.no_tensor", found=kind(answer))
 
 
-def _tensor_fault(answer: object, wanted: Tensor) -> str:
+def _wrong_shape(answer: Tensor, wanted: Tensor) -> Message:
+    return message("look_inside.wrong_shape", found=sizes(answer), wanted=sizes(wanted))
+
+
+def _tensor_fault(answer: object, wanted: Tensor, wrong_values: Message) -> Message | None:
     if not isinstance(answer, Tensor):
         return _missing(answer)
     if same(answer.double(), wanted):
-        return ""
-    if answer.shape == wanted.shape:
-        return "the shape is right, the values are not"
-    return f"{sizes(answer)} is there; {sizes(wanted)} is wanted"
+        return None
+    return wrong_values if answer.shape == wanted.shape else _wrong_shape(answer, wanted)
 
 
-def _switch_fault(answer: object, maps: Tensor) -> str:
+def _switch_fault(answer: object, maps: Tensor) -> Message | None:
     """What is wrong with positions of the maxima of `maps` in 2×2 windows. Of equal values, each may be named."""
     if not isinstance(answer, Tensor):
         return _missing(answer)
     pooled = F.max_pool2d(maps, 2)
     if answer.shape != pooled.shape:
-        return f"{sizes(answer)} is there; {sizes(pooled)} is wanted"
+        return _wrong_shape(answer, pooled)
     if answer.dtype != torch.int64:
-        return f"they are {answer.dtype}; positions are int64"
+        return message("look_inside.not_int64", found=str(answer.dtype))
     width = maps.shape[-1]
     if bool((answer < 0).any()) or bool((answer >= maps.shape[-2] * width).any()):
-        return "positions lead out of the map"
+        return message("look_inside.beyond_map")
     rows, columns = (torch.arange(side) for side in pooled.shape[-2:])
     inside = (answer // width // 2 == rows[:, None]) & (answer % width // 2 == columns)
     if not bool(inside.all()):
-        return "positions lie outside their window; they count row by row through the whole map before pooling"
+        return message("look_inside.outside_window")
     values = maps.flatten(2).gather(2, answer.flatten(2)).view_as(pooled)
-    return "" if same(values.double(), pooled) else "the largest value of the window stands elsewhere"
+    return None if same(values.double(), pooled) else message("look_inside.not_largest")
 
 
 def train(student: Student) -> Marks:
@@ -174,9 +179,9 @@ def train(student: Student) -> Marks:
     marks = Marks()
     reads, fault = _accuracy(student)
     for wanted in (0.90, 0.97, 0.98):
-        what = f"my_network reads {wanted:.0%} of the test images"
-        marks.add(2, not fault and reads >= wanted, what, fault or f"it reads {reads:.2%}")
-    what = "train learns from the images and labels that it is given"
+        found = fault or message("train.reads", share=reads)
+        marks.add(2, not fault and reads >= wanted, message("train.wants.share", share=wanted), found)
+    learns = message("train.wants.other_labels")
     images, labels = load_mnist("train")
     chosen = torch.randperm(len(images), generator=student.random)[:25_000]
     other = labels[chosen].add(int(student.integers(1, 10))) % 10
@@ -185,16 +190,15 @@ def train(student: Student) -> Marks:
         student.ask("train", {"@kept": "linear"}, images[chosen[:20_000]], other[:20_000])
         answer = student.tensor("@outputs", {"@kept": "linear"}, images[chosen[20_000:]])
         if answer.shape != (5_000, 10):
-            raise NoAnswer("after it, the model does not return (N, 10)")
+            raise NoAnswer(message("train.no_outputs"))
         share = (answer.argmax(dim=1) == other[20_000:]).double().mean().item()
-        fault = f"a simple model with new labels reads {share:.0%} after it; 70 % is wanted"
-        marks.add(4, share >= 0.7, what, fault)
+        marks.add(4, share >= 0.7, learns, message("train.not_learnt", share=share))
     except NoAnswer as reason:
-        marks.add(4, 0, what, str(reason))
+        marks.add(4, 0, learns, reason.fault)
     return marks
 
 
-def _accuracy(student: Student) -> tuple[float, str]:
+def _accuracy(student: Student) -> tuple[float, Message | None]:
     """Of `my_network` on the test set, and what is wrong with it.
 
     If it is what task 1a asks for, its weights are read and our layers used. If not, that has cost points in 1a
@@ -205,25 +209,25 @@ def _accuracy(student: Student) -> tuple[float, str]:
         student.ask("@value", "my_network", keep="my_network")
         values = [one.float() for one in _parameters(student, "my_network")]
         if sum(one.numel() for one in values) < 1000:
-            return 0.0, "my_network has hardly any weights"
+            return 0.0, message("train.hardly_any_weights")
         by_shape = {tuple(one.shape): one for one in values}
         if set(by_shape) == set(shapes(6, 16)):
             values = [by_shape[shape] for shape in shapes(6, 16)]
             some = images[student.integers(0, len(images), 500)]
             if _difference(forward(values, some), given_network()(some)) < 0.05:
-                return 0.0, "it computes what the given network does"
+                return 0.0, message("train.given_network")
             if same(student.tensor("@outputs", {"@kept": "my_network"}, some), forward(values, some)):
                 right = [forward(values, batch).argmax(dim=1) for batch in images.split(1000)]
-                return (torch.cat(right) == labels).double().mean().item(), ""
+                return (torch.cat(right) == labels).double().mean().item(), None
         # All images, as the check looks at all: a sample could fall on the other side of a limit.
         with_own = _share(student, images, labels)
         student.ask("@shuffle parameters", {"@kept": "my_network"})
         chosen = torch.randperm(len(images), generator=student.random)[:2000]
         if _share(student, images[chosen], labels[chosen]) > 0.5:
-            return 0.0, "my_network reads digits whatever its weights are"
-        return with_own, ""
+            return 0.0, message("train.whatever_weights")
+        return with_own, None
     except NoAnswer as reason:
-        return 0.0, str(reason)
+        return 0.0, reason.fault
 
 
 def _share(student: Student, images: Tensor, labels: Tensor) -> float:
@@ -232,7 +236,7 @@ def _share(student: Student, images: Tensor, labels: Tensor) -> float:
     for batch, wanted in zip(images.split(2500), labels.split(2500), strict=True):
         outputs = student.tensor("@outputs", {"@kept": "my_network"}, batch)
         if outputs.shape != (len(batch), 10):
-            raise NoAnswer(f"my_network returns {sizes(outputs)}; (N, 10) is wanted")
+            raise NoAnswer(message("train.wrong_outputs", found=sizes(outputs)))
         right += (outputs.argmax(dim=1) == wanted).sum().item()
     return right / len(images)
 

@@ -9,12 +9,12 @@ from grading.deconvnet_task import LENET, reference, without_ties
 from grading.given_network import given_convs, given_network
 from grading.marks import Marks, Student, kind, right_or_by_stand_ins, same, sizes
 from helpers.data import load_mnist
+from helpers.messages import Message, message
 
 
 def choose(student: Student) -> Marks:
     marks = Marks()
-    what = "of images drawn at random, one of the digit that is read correctly"
-    fault = ""
+    fault = None
     for digit in student.digits:
         labels, predictions = student.integers(0, 10, 60), student.integers(0, 10, 60)
         labels[[3, 20, 40]], predictions[[20, 40]] = digit, digit
@@ -23,56 +23,57 @@ def choose(student: Student) -> Marks:
             answer = student.ask("choose", digit, predictions, labels)
             index = _index(answer, 60)
             if labels[index] != digit:
-                fault = f"asked for a {digit}, it chooses a {labels[index]}"
+                fault = message("choose.other_digit", digit=digit, found=int(labels[index]))
             elif predictions[index] != digit:
-                fault = f"it chooses a {digit} that is read as a {predictions[index]}"
+                fault = message("choose.misread", digit=digit, read=int(predictions[index]))
         except NoAnswer as reason:
-            fault = str(reason)
+            fault = reason.fault
         if fault:
             break
-    marks.add(3, not fault, what, fault)
-    faults = {digit: _choice_fault(student, digit) for digit in student.digits}
-    wrong = "; ".join(dict.fromkeys(text for text in faults.values() if text))
-    listed = f"{', '.join(map(str, student.digits[:-1]))} and {student.digits[-1]}"
-    marks.add(2, sum(not text for text in faults.values()) / len(faults), f"chosen, for {listed}", wrong)
+    marks.add(3, not fault, message("choose.wants.index"), fault)
+    faults = [_choice_fault(student, digit) for digit in student.digits]
+    different = [fault for place, fault in enumerate(faults) if fault not in faults[:place]]
+    *first, last = student.digits
+    what = message("choose.wants.chosen", digits=message("digits", first=first, last=last))
+    marks.add(2, faults.count(None) / len(faults), what, *different)
     return marks
 
 
-def _index(answer: object, count: int) -> int:
+def _index(answer: object, images: int) -> int:
     if isinstance(answer, Tensor) and answer.numel() == 1 and not answer.is_floating_point():
         answer = answer.item()
     if not isinstance(answer, int) or isinstance(answer, bool):
-        raise NoAnswer(f"it is {kind(answer)}; an index, an integer, is wanted")
-    if not 0 <= answer < count:
-        raise NoAnswer(f"it is {answer}; there are {count} images")
+        raise NoAnswer(message("choose.no_index", found=kind(answer)))
+    if not 0 <= answer < images:
+        raise NoAnswer(message("choose.beyond", index=answer, images=images))
     return answer
 
 
 def _chosen(student: Student, digit: int) -> int:
     chosen = student.ask("@value", "chosen")
     if not isinstance(chosen, dict) or digit not in chosen:
-        raise NoAnswer(f"chosen has no {digit}")
+        raise NoAnswer(message("chosen.missing", digit=digit))
     return _index(chosen[digit], 10_000)
 
 
-def _choice_fault(student: Student, digit: int) -> str:
+def _choice_fault(student: Student, digit: int) -> Message | None:
     images, labels = load_mnist("test")
     try:
         index = _chosen(student, digit)
     except NoAnswer as reason:
-        return str(reason)
+        return reason.fault
     if labels[index] != digit:
-        return f"image {index} is a {labels[index]}"
+        return message("chosen.other_digit", index=index, found=int(labels[index]))
     with torch.no_grad():
         read = given_network()(images[index : index + 1]).argmax().item()
-    return "" if read == digit else f"image {index} is read as a {read}"
+    return None if read == digit else message("chosen.misread", index=index, read=read)
 
 
 def visualise(student: Student) -> Marks:
     marks = Marks()
     for worth, convs, size, what in (
-        (4, LENET, (28, 28), "all maps of a network of LeNet-5's sizes, those of layer 1 first"),
-        (2, [(3, 1, 3, 1), (5, 3, 3, 0)], (20, 17), "all maps of a network of other sizes"),
+        (4, LENET, (28, 28), message("visualise.wants.lenet5")),
+        (2, [(3, 1, 3, 1), (5, 3, 3, 0)], (20, 17), message("visualise.wants.other_sizes")),
     ):
         features, image = without_ties(student, convs, (1, 1, *size))
         right, fault = _is_visualisation(student, features, image)
@@ -80,7 +81,7 @@ def visualise(student: Student) -> Marks:
     return marks
 
 
-def _is_visualisation(student: Student, features: list[dict], image: Tensor) -> tuple[bool, str]:
+def _is_visualisation(student: Student, features: list[dict], image: Tensor) -> tuple[bool, Message | None]:
     """Right is what the reference gives, or the stand-in for the student's `project`, map by map."""
     counts = [len(one["bias"]) for one in features]
     wanted = torch.cat([reference(features, image, layer)[0, :, 0] for layer in (1, 2)])
@@ -97,9 +98,7 @@ def _is_visualisation(student: Student, features: list[dict], image: Tensor) -> 
         ["project"],
         torch.stack(by_stand_in),
         lambda answer: (
-            "the maps of layer 2 come first"
-            if same(answer, other_order)
-            else "neither the right values nor those of your own project, map by map"
+            message("visualise.layer_2_first") if same(answer, other_order) else message("visualise.wrong_values")
         ),
     )
 
@@ -113,45 +112,46 @@ def to_uint8(student: Student) -> Marks:
     maps[0, 0, 0] = -1.5 * maps.abs().max()
     found = [_shade_faults(student, signed) for signed in (maps, -maps)]
     for name, (worth, what) in SHADES.items():
-        fault = next((faults[name] for faults in found if faults[name]), "")
+        fault = next((faults[name] for faults in found if faults[name]), None)
         marks.add(worth, not fault, what, fault)
     return marks
 
 
 SHADES = {
-    "form": (1, "8 bits, and the shape of the maps"),
-    "zero": (2, "zero is 128 in all maps"),
-    "scale": (3, "one scale for all maps, its ends at the largest magnitude"),
-    "sign": (1, "ink is lighter than 128, paper darker"),
+    "form": (1, message("to_uint8.wants.form")),
+    "zero": (2, message("to_uint8.wants.zero")),
+    "scale": (3, message("to_uint8.wants.scale")),
+    "sign": (1, message("to_uint8.wants.sign")),
 }
 
 
-def _shade_faults(student: Student, maps: Tensor) -> dict[str, str]:
-    """What is wrong with the picture of `maps`, for each of the steps; "" where nothing is."""
+def _shade_faults(student: Student, maps: Tensor) -> dict[str, Message | None]:
+    """What is wrong with the picture of `maps`, for each of the steps; None where nothing is."""
     try:
         answer = student.ask("to_uint8", maps)
         if not isinstance(answer, Tensor):
-            raise NoAnswer(f"it returns {kind(answer)}; a tensor is wanted")
+            raise NoAnswer(message("returns.no_tensor", found=kind(answer)))
         if answer.dtype != torch.uint8 or answer.shape != maps.shape:
-            raise NoAnswer(f"it returns {answer.dtype}, {sizes(answer)}; torch.uint8, {sizes(maps)} is wanted")
+            found = str(answer.dtype)
+            raise NoAnswer(message("to_uint8.wrong_type", found=found, shape=sizes(answer), wanted=sizes(maps)))
     except NoAnswer as reason:
-        return dict.fromkeys(SHADES, str(reason))
+        return dict.fromkeys(SHADES, reason.fault)
     if answer.unique().numel() < 20:
-        return dict.fromkeys(SHADES, "nearly all pixels are the same")
+        return dict.fromkeys(SHADES, message("to_uint8.one_grey"))
     right = 128 + 127 * maps / maps.abs().max()
     own = 128 + 127 * maps / maps.abs().amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
-    faults = dict.fromkeys(SHADES, "")
+    faults: dict[str, Message | None] = dict.fromkeys(SHADES)
     if ((answer.int()[maps == 0] - 128).abs() > 1).any():
-        faults["zero"] = f"it is {answer[0, 4, 3]} in map 0, {answer[2, 4, 3]} in map 2"
+        faults["zero"] = message("to_uint8.zero_differs", first=int(answer[0, 4, 3]), second=int(answer[2, 4, 3]))
     if not _within_a_level(answer, right):
-        faults["scale"] = "the values are not 128 + 127·value/largest magnitude"
+        faults["scale"] = message("to_uint8.wrong_values")
         if _within_a_level(answer, own):
-            faults["scale"] = "each map is stretched to its own scale"
+            faults["scale"] = message("to_uint8.own_scale")
         if (answer.int() - maps.int()).remainder(256).eq(0).all():
-            faults["scale"] = "they are cast to 8 bits without scaling, so negative values wrap round"
+            faults["scale"] = message("to_uint8.cast")
     far = right.sub(128).abs() > 2
     if (answer.double()[far].sub(128).sign() != maps.double()[far].sign()).any():
-        faults["sign"] = "some negative values are lighter than 128, or positive ones darker"
+        faults["sign"] = message("to_uint8.wrong_signs")
     return faults
 
 
@@ -162,10 +162,10 @@ def grids(student: Student) -> Marks:
         try:
             index = _chosen(student, digit)
             right = _is_grid(student, digit, index) or _is_grid_of_stand_ins(student, digit, index)
-            fault = "it is neither right nor what your cell makes of your to_uint8 and visualise of that image"
+            fault = message("grids.wrong_pictures")
         except NoAnswer as reason:
-            right, fault = False, str(reason)
-        marks.add(1, right, f"grids[{digit}] holds the 22 pictures of the chosen image", fault)
+            right, fault = False, reason.fault
+        marks.add(1, right, message("grids.wants", digit=digit), fault)
     return marks
 
 
@@ -191,9 +191,9 @@ def _is_grid_of_stand_ins(student: Student, digit: int, index: int) -> bool:
 def _picture(grids: object, digit: int) -> Tensor:
     grid = grids.get(digit) if isinstance(grids, dict) else None
     if not isinstance(grid, Tensor):
-        raise NoAnswer(f"there is {kind(grid)}; a tensor is wanted")
+        raise NoAnswer(message("grids.no_tensor", found=kind(grid)))
     if grid.shape != (22, 28, 28) or grid.dtype != torch.uint8:
-        raise NoAnswer(f"it is {grid.dtype}, {sizes(grid)}; torch.uint8, 22×28×28 is wanted")
+        raise NoAnswer(message("grids.wrong_type", found=str(grid.dtype), shape=sizes(grid)))
     return grid
 
 

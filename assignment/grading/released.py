@@ -12,7 +12,10 @@ import helpers
 
 # Where `helpers` lies and `data` beside it, whether or not the course is a copy somewhere else.
 PROJECT = Path(helpers.__file__).resolve().parents[1]
-HELPERS = [f"helpers/{name}.py" for name in ("__init__", "checks", "data", "files", "pictures", "plotting")]
+HELPERS = [
+    *(f"helpers/{name}.py" for name in ("__init__", "checks", "data", "files", "messages", "pictures", "plotting")),
+    "helpers/sentences/en.mo",
+]
 DATA = "data/MNIST/raw"
 
 

@@ -35,7 +35,7 @@ _Thing = TypeVar("_Thing")
 
 
 class Missing(Exception):
-    """What was asked for is not there."""
+    """There is nothing of the name that was asked for, which is the message."""
 
 
 class TooLarge(Exception):
@@ -63,15 +63,15 @@ def answer(question_file: str, answer_file: str, namespace: dict) -> None:
             kept[question["keep"]] = result
         reply = pack({"value": result})
     except NotImplementedError:
-        reply = pack({"error": "it is not written yet"})
+        reply = pack({"error": "not written"})
     except Missing as error:
-        reply = pack({"error": str(error)})
+        reply = pack({"error": "missing", "name": str(error)})
     except TooLarge as error:
-        reply = pack({"error": f"its answer can't be read (ValueError: {error})"})
+        reply = pack({"error": "unreadable", "why": f"ValueError: {error}"})
     except BaseException as error:
         lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
-        where = f", at `{lines[-1]}`" if lines and lines[-1] else ""
-        reply = pack({"error": f"{type(error).__name__}: {error}"[:1000] + where[:200]})
+        what = f"{type(error).__name__}: {error}"[:1000]
+        reply = pack({"error": "raised", "what": what, "line": (lines[-1] or "")[:200] if lines else ""})
     finally:
         torch.set_default_dtype(precision)
         for name in question["stand_ins"]:
@@ -190,7 +190,7 @@ def features(convs: list[dict]) -> nn.Sequential:
 
 def _value(name: str, namespace: Mapping[str, _Thing]) -> _Thing:
     if name not in namespace:
-        raise Missing(f"there is no {name} in the notebook")
+        raise Missing(name)
     return namespace[name]
 
 

@@ -5,6 +5,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.api import Gradebook, Notebook
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
 
+from helpers.messages import Message, as_data, message
+
 # Under this name nbgrader's steps find the record of the intake. No notebook can bring it along.
 TAKEN_IN = "taken in"
 # Under this name the notebook carries that and what was put back, for the record.
@@ -24,12 +26,12 @@ class RestoreCells(NbGraderPreprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         where = resources["nbgrader"]
-        self.restored: list[str] = list(where.get(TAKEN_IN, []))
+        self.restored: list[Message] = [message("record.intake", line=line) for line in where.get(TAKEN_IN, [])]
         with Gradebook(where["db_url"]) as gradebook:
             source = gradebook.find_notebook(where["notebook"], where["assignment"])
             self._restore_data(nb, source)
             self._restore_tests(nb, source)
-        nb.metadata[RESTORED] = self.restored
+        nb.metadata[RESTORED] = [as_data(note) for note in self.restored]
         nb.metadata.pop(JUDGED, None)
         return nb, resources
 
@@ -45,9 +47,9 @@ class RestoreCells(NbGraderPreprocessor):
             seen.add(name)
             data = _data(name, source)
             if any(found.get(key) != data[key] for key in ("grade", "solution", "points") if key in data):
-                self.restored.append(f"the data of the cell `{name}` had been changed; they were put back.")
+                self.restored.append(message("record.data_changed", cell=name))
             if cell.cell_type != wanted[name].cell_type:
-                self.restored.append(f"the type of the cell `{name}` had been changed; it was put back.")
+                self.restored.append(message("record.type_changed", cell=name))
                 fresh = _cell(wanted[name].cell_type, cell.source)
                 cell.clear()
                 cell.update(fresh)
@@ -64,11 +66,11 @@ class RestoreCells(NbGraderPreprocessor):
                 cell = _cell(wanted.cell_type, wanted.source)
                 cell.metadata["nbgrader"] = data
                 nb.cells.insert(min(after, default=len(nb.cells)), cell)
-                self.restored.append(f"the cell `{wanted.name}` was missing; it was put back.")
+                self.restored.append(message("record.cell_missing", cell=wanted.name))
             elif wanted.name in places and wanted.locked:
                 cell = nb.cells[places[wanted.name]]
                 if cell.source not in (wanted.source, as_released(wanted.source)):
-                    self.restored.append(f"the cell `{wanted.name}` had been changed; it was put back.")
+                    self.restored.append(message("record.cell_changed", cell=wanted.name))
                 cell.source = wanted.source
 
 

@@ -16,6 +16,7 @@ from nbformat.v4 import new_output, output_from_msg
 
 from grading.names import whole
 from grading.sandbox import Sandbox
+from helpers.messages import Message, message, sentence
 
 # How long the start may take, and how long a kernel that is interrupted may go on, in seconds.
 _STARTS_WITHIN, _STOPS_WITHIN = 60, 10
@@ -28,7 +29,11 @@ class TooLong(Exception):
 
 
 class KernelLost(Exception):
-    """The kernel answers no more. The message says what became of it."""
+    """The kernel answers no more. The `fault` says what became of it."""
+
+    def __init__(self, fault: Message) -> None:
+        super().__init__(fault)
+        self.fault = fault
 
 
 @dataclass
@@ -37,12 +42,14 @@ class Outputs:
 
     Attributes:
         most: for `"text"` and `"pictures"`, the characters that are kept.
+        language: the one in which it is said that something was dropped.
         kept: the outputs, as a notebook stores them.
         cut: for which of the two something was dropped.
         unreadable: whether there was a message that could not be read.
     """
 
     most: Mapping[str, int]
+    language: str
     kept: list[NotebookNode] = field(default_factory=list)
     cut: set[str] = field(default_factory=set)
     unreadable: bool = False
@@ -77,7 +84,8 @@ class Outputs:
         """Say once that something is not kept."""
         if about not in self.cut:
             self.cut.add(about)
-            self.kept.append(new_output("stream", text=f"… cut after {self.most[about] // 1000} kB\n"))
+            said = message("cut_after", kilobytes=self.most[about] // 1000)
+            self.kept.append(new_output("stream", text=f"… {sentence(said, self.language)}\n"))
 
     def _make_room(self) -> None:
         if self._clear:
@@ -168,7 +176,7 @@ class Runner:
         while True:
             if monotonic() > end:
                 if late:
-                    raise KernelLost(f"the kernel could not be stopped after {timeout:.0f} s and was killed")
+                    raise KernelLost(message("kernel.not_stopped", seconds=timeout))
                 self._interrupt()
                 late, end = True, monotonic() + _STOPS_WITHIN
             # Where a kernel says very much, the word that it is idle may get lost.
@@ -179,15 +187,15 @@ class Runner:
                 if (reply := self._reply(asked)) is not None and not idle:
                     heard = monotonic()
             try:
-                message = self._client.get_iopub_msg(timeout=0.1)
+                news = self._client.get_iopub_msg(timeout=0.1)
                 heard = monotonic()
-                if message["parent_header"].get("msg_id") == asked:
-                    outputs.take(message)
-                    idle = idle or message["content"].get("execution_state") == "idle"
+                if news["parent_header"].get("msg_id") == asked:
+                    outputs.take(news)
+                    idle = idle or news["content"].get("execution_state") == "idle"
             except Empty:
                 if not self._manager.is_alive():
-                    met = self._sandbox.watch.met if self._sandbox is not None else ""
-                    raise KernelLost(met or "the kernel died") from None
+                    met = self._sandbox.watch.met if self._sandbox is not None else None
+                    raise KernelLost(met or message("kernel.died")) from None
             except TooLong:
                 outputs.drop("text")
             except Exception:  # the student's code can send what is no message

@@ -17,11 +17,10 @@ from given import given_network
 from torch import Tensor, nn
 
 from helpers.data import load_mnist
+from helpers.messages import Message, message, sentence
 
 _SETTINGS = json.loads(Path(__file__).with_name("settings.json").read_text(encoding="utf-8"))
 _DIGITS = _SETTINGS["digits"]
-_LISTED = f"{', '.join(map(str, _DIGITS[:-1]))} and {_DIGITS[-1]}"
-_COUNT = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")[len(_DIGITS) - 2]
 
 # Numbers of small examples, and the seed of the weights and images that lead to them.
 #   "outputs": of the network that the table describes, with the weights of `_fill`, for the first image of
@@ -34,12 +33,23 @@ _GIVEN = json.loads(Path(__file__).with_name("given.json").read_text(encoding="u
 # Each of 3 maps of 2 images.
 _POSITIONS = [(image, channel) for image in range(2) for channel in range(3)]
 
+_NUMBERS = (
+    *(message("number.two"), message("number.three"), message("number.four"), message("number.five")),
+    *(message("number.six"), message("number.seven"), message("number.eight"), message("number.nine")),
+    message("number.ten"),
+)
+_YOUR_NETWORK = message("what.your_network")
+
 # In the grading, a call takes no longer.
 _MOST_SECONDS = 30
 
 
 class Wrong(Exception):
-    """What a check found. The notebook shows the message alone."""
+    """What a check found. The notebook shows the sentence alone."""
+
+    def __init__(self, fault: Message) -> None:
+        super().__init__(_say(fault))
+        self.fault = fault
 
     def _render_traceback_(self) -> list[str]:
         return [f"✗ {self}"]
@@ -65,80 +75,68 @@ def _as_graded(check: Callable) -> Callable:
 def build_cnn(build) -> None:
     model = _call(build)
     if not isinstance(model, nn.Module):
-        raise Wrong(f"build_cnn returns {_kind(model)}; a torch.nn.Module is wanted")
-    outputs = _outputs(model, torch.rand(3, 1, 28, 28), "your network")
-    _tensor(outputs, (3, 10), "your network, given 3 images,", "one number for each digit")
+        raise Wrong(message("build_cnn.no_module", found=_kind(model)))
+    outputs = _outputs(model, torch.rand(3, 1, 28, 28), _YOUR_NETWORK)
+    _tensor(outputs, (3, 10), message("what.network_given_3"), message("why.one_for_each_digit"))
     if not torch.allclose(outputs.exp().sum(dim=1), torch.ones(3), atol=1e-4):
-        raise Wrong(
-            "exp of the ten outputs does not add up to 1, so they are no log-probabilities: "
-            "is log-softmax the last layer, and over the ten classes (dim=1)?"
-        )
+        raise Wrong(message("build_cnn.no_log_probabilities"))
     found = sum(parameter.numel() for parameter in model.parameters())
     if found != 61_706:
-        raise Wrong(
-            f"your network has {found:,} weights and biases; the layers of the table have 61,706. "
-            f"Yours: {', '.join(_sizes(parameter) for parameter in model.parameters())}"
-        )
-    outputs = _outputs(_fill(model), _mixed((2, 1, 28, 28)).abs(), "your network")
+        shapes = [_sizes(parameter) for parameter in model.parameters()]
+        raise Wrong(message("build_cnn.wrong_number", found=found, wanted=61_706, shapes=shapes))
+    outputs = _outputs(_fill(model), _mixed((2, 1, 28, 28)).abs(), _YOUR_NETWORK)
     if not torch.allclose(outputs[0], torch.tensor(_GIVEN["outputs"]), atol=5e-3):
-        raise Wrong(
-            "with weights that the check sets, your network gives other outputs than the layers of the table. "
-            "Is each ReLU there, and none too many? Is it max pooling?"
-        )
+        raise Wrong(message("build_cnn.wrong_outputs"))
     other = _call(build, 3, 7)
     outputs = _outputs(other, torch.rand(2, 1, 28, 28), "build_cnn(3, 7)")
-    _tensor(outputs, (2, 10), "build_cnn(3, 7), given 2 images,", "log-probabilities")
+    _tensor(outputs, (2, 10), message("what.build_cnn_given_2"), message("why.log_probabilities"))
     convs = [parameter.shape[0] for parameter in other.parameters() if parameter.dim() == 4]
     if convs != [3, 7]:
-        raise Wrong(f"build_cnn(3, 7) has convolutions with {convs} feature maps; [3, 7] are wanted")
+        raise Wrong(message("build_cnn.other_maps", found=str(convs)))
     found = sum(parameter.numel() for parameter in other.parameters())
     if found != 32_744:
-        raise Wrong(f"build_cnn(3, 7) has {found:,} weights and biases; the layers of the table have 32,744")
-    _found_nothing("build_cnn", "10 log-probabilities, 61,706 weights and biases")
+        raise Wrong(message("build_cnn.other_number", found=found, wanted=32_744))
+    _found_nothing("build_cnn", message("checked.build_cnn"))
 
 
 @_as_graded
 def look_inside(look, build) -> None:
     model = _call(build).eval()
-    _call(model, torch.rand(2, 1, 28, 28), named="your network")  # a lazy one has its weights only now
+    _call(model, torch.rand(2, 1, 28, 28), named=_YOUR_NETWORK)  # a lazy one has its weights only now
     inside = _call(look, _fill(model), _mixed((2, 1, 28, 28)).abs())
     if not isinstance(inside, dict):
-        raise Wrong(f"look_inside returns {_kind(inside)}; a dictionary is wanted")
+        raise Wrong(message("look_inside.no_dictionary", found=_kind(inside)))
     wanted = {
         **{"filters1": (6, 1, 5, 5), "pooled1": (2, 6, 14, 14), "switches1": (2, 6, 14, 14)},
         **{"filters2": (16, 6, 5, 5), "pooled2": (2, 16, 5, 5), "switches2": (2, 16, 5, 5)},
     }
     if missing := [name for name in wanted if name not in inside]:
-        raise Wrong(f"look_inside has no {', '.join(missing)}; it has {', '.join(map(str, inside)) or 'nothing'}")
+        has = [str(name) for name in inside] or message("nothing")
+        raise Wrong(message("look_inside.missing", missing=missing, has=has))
     for name, shape in wanted.items():
-        _tensor(inside[name], shape, name, "all weights of the layer" if "filters" in name else "2 images were given")
+        why = message("why.all_weights") if "filters" in name else message("why.2_images")
+        _tensor(inside[name], shape, name, why)
     own = {parameter.shape: parameter.detach() for parameter in model.parameters()}
     for layer in (1, 2):
         filters = inside[f"filters{layer}"].detach().cpu().float()
         if filters.shape in own and not torch.allclose(filters, own[filters.shape], atol=1e-4):
-            raise Wrong(f"filters{layer} are not the weights of the convolution: leave them as they are")
+            raise Wrong(message("look_inside.wrong_filters", layer=layer))
     for layer, width in ((1, 28), (2, 10)):
         switches, pooled = inside[f"switches{layer}"], inside[f"pooled{layer}"]
         if switches.dtype != torch.int64:
-            raise Wrong(f"switches{layer} are {switches.dtype}; positions are int64, as max pooling can return them")
+            raise Wrong(message("look_inside.not_int64", layer=layer, found=str(switches.dtype)))
         rows = torch.arange(pooled.shape[-2])[:, None]
         if not (switches // width // 2 == rows).all() or not (switches % width // 2 == rows.T).all():
-            raise Wrong(
-                f"switches{layer} name positions outside their windows: they count row by row through the whole "
-                f"{width}×{width} map before pooling, so row 1, column 2 is {width + 2}"
-            )
+            raise Wrong(message("look_inside.outside_window", layer=layer, width=width, example=width + 2))
         if (pooled < 0).any():
-            raise Wrong(f"pooled{layer} has negative values: is there a ReLU before the pooling?")
+            raise Wrong(message("look_inside.negative", layer=layer))
         example = _GIVEN["inside"][layer - 1]
         (row, column), values = example["place"], torch.tensor(example["pooled"])
         if not torch.allclose(pooled[1, :, row, column].detach().cpu().float(), values, atol=1e-2):
-            raise Wrong(
-                f"pooled{layer} has the right shape and wrong values, with weights and images of the check: is it what "
-                "the pooling in your network returns, for the images as they are given?"
-            )
+            raise Wrong(message("look_inside.wrong_values", layer=layer))
         if switches[1, example["maps"], row, column].tolist() != example["switches"]:
-            raise Wrong(f"switches{layer} do not name the place of the largest value in each window")
-    _found_nothing("look_inside", "all six shapes, and positions inside their windows")
+            raise Wrong(message("look_inside.not_largest", layer=layer))
+    _found_nothing("look_inside", message("checked.look_inside"))
 
 
 @_as_graded
@@ -148,42 +146,32 @@ def train(function) -> None:
     labels = (labels[:25_000] + 3) % 10
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(dim=1))
     _call(function, model, images[:20_000], labels[:20_000])
-    outputs = _outputs(model, images[20_000:25_000], "a simple model after train")
+    outputs = _outputs(model, images[20_000:25_000], message("what.simple_model"))
     share = (outputs.argmax(dim=1) == labels[20_000:]).double().mean().item()
     if share < 0.7:
-        raise Wrong(
-            f"given a simple model and labels that are each 3 higher, train leaves it reading {share:.0%} of other "
-            "images; 70 % is wanted. train must change the model that it is given, in place, and learn from the images "
-            "and labels that it is given, as they are"
-        )
-    _found_nothing("train", "it learns from what it is given")
+        raise Wrong(message("train.not_learnt", share=share))
+    _found_nothing("train", message("checked.train"))
 
 
 @_as_graded
 def trained(model, images: Tensor, labels: Tensor) -> None:
     if not isinstance(model, nn.Module):
-        raise Wrong(f"my_network is {_kind(model)}; a network is wanted")
+        raise Wrong(message("train.no_network", found=_kind(model)))
     if sum(parameter.numel() for parameter in model.parameters()) < 1000:
-        raise Wrong("my_network has hardly any weights of its own: is it the network that train has trained?")
+        raise Wrong(message("train.hardly_any_weights"))
     test_images, test_labels = load_mnist("test")
     outputs = torch.cat([_outputs(model, batch, "my_network") for batch in test_images.split(1000)])
-    _tensor(outputs, (10_000, 10), "my_network, given the test images,", "one number for each digit")
+    _tensor(outputs, (10_000, 10), message("what.my_network_given"), message("why.one_for_each_digit"))
     share = (outputs.argmax(dim=1) == test_labels).double().mean().item()
     if share < 0.98 and not _is_same(images, test_images):
-        raise Wrong(
-            "test_images are not as they were handed out: have you normalised them? In the grading, my_network is "
-            f"given the images as load_mnist returns them, and of these it reads {share:.2%}. Train it on such images"
-        )
+        raise Wrong(message("train.changed_images", share=share))
     if share < 0.98:
-        raise Wrong(
-            f"my_network reads {share:.2%} of the test images; 98 % are wanted. About 10 % is guessing: "
-            "then nothing was learnt. A little below 98 %: train longer, or with smaller batches"
-        )
+        raise Wrong(message("train.reads", share=share))
     with torch.no_grad():
         given = given_network()(test_images[:500])
     if (outputs[:500] - given).norm() < 0.05 * given.norm():
-        raise Wrong("my_network computes what the given network does: train one of your own")
-    _found_nothing("my_network", "it reads more than 98 % of the test images")
+        raise Wrong(message("train.given_network"))
+    _found_nothing("my_network", message("checked.trained"))
 
 
 @_as_graded
@@ -192,17 +180,12 @@ def unpool(function) -> None:
     switches = torch.tensor([[[[5, 3], [8, 15]]]])
     wanted = torch.tensor([[0.0, 0, 0, -3], [0, 7, 0, 0], [2.5, 0, 0, 0], [0, 0, 0, 5]])
     back = _numbers(function, signal, switches, (4, 4))
-    _tensor(back, (1, 1, 4, 4), "unpool of 2×2 values to 4×4", "the size before pooling")
+    _tensor(back, (1, 1, 4, 4), message("what.unpool", size="4×4"), message("why.size_before_pooling"))
     if (back != 0).sum() > 4:
-        raise Wrong(
-            f"4 values came in, {int((back != 0).sum())} are in the result: each value has one position, "
-            "the one that its switch names. All else is zero"
-        )
+        raise Wrong(message("unpool.fills_windows", found=int((back != 0).sum())))
     if not back[0, 0].equal(wanted):
-        raise Wrong(
-            f"from the values {signal[0, 0].tolist()} with the switches {switches[0, 0].tolist()} you make "
-            f"{back[0, 0].tolist()}; position 5 of a 4×4 map is row 1, column 1"
-        )
+        values, places, found = (str(one[0, 0].tolist()) for one in (signal, switches, back))
+        raise Wrong(message("unpool.elsewhere", signal=values, switches=places, found=found))
     signal, switches = signal.repeat(2, 3, 1, 1), switches.repeat(2, 3, 1, 1)
     signal[1, 2], switches[0, 1], switches[1, 2] = (
         1.5,
@@ -210,20 +193,18 @@ def unpool(function) -> None:
         torch.tensor([[4, 6], [9, 11]]),
     )
     back = _numbers(function, signal.clone(), switches.clone(), (4, 4))
-    _tensor(back, (2, 3, 4, 4), "unpool of 2 images with 3 maps", "the same number of images and maps")
+    _tensor(back, (2, 3, 4, 4), message("what.unpool_many"), message("why.same_number"))
     each = [_numbers(function, signal[n : n + 1, [c]], switches[n : n + 1, [c]], (4, 4)) for n, c in _POSITIONS]
     if not back.flatten(0, 1).equal(torch.cat(each)[:, 0]):
-        raise Wrong("with 2 images of 3 maps, the values of one land in another: each map has its own switches")
+        raise Wrong(message("unpool.in_another_map"))
     signal = signal[:1, :1]
     for size, places in (((5, 5), [6, 3, 10, 18]), ((4, 6), [7, 2, 18, 15])):
         back = _numbers(function, signal.clone(), torch.tensor(places).view(1, 1, 2, 2), size)
-        _tensor(back, (1, 1, *size), f"unpool of 2×2 values to {size[0]}×{size[1]}", "the size before pooling")
+        shape = f"{size[0]}×{size[1]}"
+        _tensor(back, (1, 1, *size), message("what.unpool", size=shape), message("why.size_before_pooling"))
         if not all(back[0, 0].flatten()[place] == value for place, value in zip(places, signal.flatten(), strict=True)):
-            raise Wrong(
-                f"in a map of {size[0]}×{size[1]}, the values land elsewhere than the switches {places} say: positions "
-                f"count row by row, and a row is {size[1]} long"
-            )
-    _found_nothing("unpool", "each value is back in its place")
+            raise Wrong(message("unpool.wrong_width", size=shape, switches=str(places), width=size[1]))
+    _found_nothing("unpool", message("checked.unpool"))
 
 
 @_as_graded
@@ -231,12 +212,13 @@ def rectify(function) -> None:
     for values in ([[-2.0, 0.0, 3.0]], [[[[-0.5, 0.25], [1.5, -7.0]]]]):
         signal = torch.tensor(values)
         back = _numbers(function, signal.clone())
-        _tensor(back, tuple(signal.shape), f"rectify of {_sizes(signal)} values", "the shape stays")
+        what = message("what.rectify", shape=_sizes(signal))
+        _tensor(back, tuple(signal.shape), what, message("why.shape_stays"))
         if (back < 0).any():
-            raise Wrong(f"rectify({values}) still has negative values: {back.tolist()}")
+            raise Wrong(message("rectify.negative", given=str(values), found=str(back.tolist())))
         if not back.equal(torch.where(signal > 0, signal, 0.0)):
-            raise Wrong(f"rectify({values}) is {back.tolist()}: what is negative becomes zero, the rest stays")
-    _found_nothing("rectify", "nothing negative comes through")
+            raise Wrong(message("rectify.changed", given=str(values), found=str(back.tolist())))
+    _found_nothing("rectify", message("checked.rectify"))
 
 
 @_as_graded
@@ -247,47 +229,39 @@ def filter_back(function) -> None:
         back = _numbers(function, torch.rand(3, 4, small, small), conv)
         _tensor_of_4(back, "filter_back")
         if back.shape[-2:] != (size, size):
-            raise Wrong(
-                f"your reconstruction is {back.shape[-2]}×{back.shape[-1]}, the input {size}×{size}: look at the "
-                f"padding on the way back. On the way up it was {padding}, with a filter of {side}×{side}"
-            )
+            found, wanted = f"{back.shape[-2]}×{back.shape[-1]}", f"{size}×{size}"
+            filters = f"{side}×{side}"
+            raise Wrong(message("filter_back.wrong_size", found=found, wanted=wanted, padding=padding, filters=filters))
         if back.shape[:2] != (3, 2):
-            raise Wrong(
-                f"3 images with 4 maps come back as {_sizes(back)}; 3×2×{size}×{size} is wanted. The convolution made "
-                "4 maps out of 2: on the way back, input and output channels are exchanged"
-            )
+            raise Wrong(message("filter_back.wrong_channels", found=_sizes(back), wanted=f"3×2×{size}×{size}"))
     if _numbers(function, torch.zeros(1, 4, 10, 10), _conv(torch.rand(4, 2, 5, 5), 0)).any():
-        raise Wrong("a signal that is zero everywhere gives a picture: have you added the biases? They stay out")
+        raise Wrong(message("filter_back.biases_added"))
     stamp = torch.tensor([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])
     one = torch.zeros(1, 1, 7, 7)
     one[0, 0, 3, 3] = 1
     back = _numbers(function, one, _conv(stamp[None, None], 1))
-    _tensor(back, (1, 1, 7, 7), "filter_back of 1×1×7×7 by a filter of 3×3", "padding 1")
+    _tensor(back, (1, 1, 7, 7), message("what.filter_back_by_one"), message("why.padding_1"))
     back = back[0, 0, 2:5, 2:5]
-    flip = "With conv2d, flip it in both directions first; a transposed convolution does that by itself"
-    names = {
-        f"upside down and mirrored. {flip}": stamp.flip(0, 1),
-        "with rows and columns exchanged. A flip reverses both; it does not exchange them": stamp.T,
-        "with rows and columns exchanged, and flipped": stamp.T.flip(0, 1),
-        "upside down": stamp.flip(0),
-        "mirrored left to right": stamp.flip(1),
-    }
-    for name, wrong in names.items():
+    for fault, wrong in (
+        (message("filter_back.not_flipped"), stamp.flip(0, 1)),
+        (message("filter_back.transposed"), stamp.T),
+        (message("filter_back.transposed_and_flipped"), stamp.T.flip(0, 1)),
+        # Only the one axis was flipped, so the other is the wrong way round.
+        (message("filter_back.flipped_one_way", axis=message("axis.width")), stamp.flip(0)),
+        (message("filter_back.flipped_one_way", axis=message("axis.height")), stamp.flip(1)),
+    ):
         if torch.allclose(back, wrong):
-            raise Wrong(f"a single 1 must leave the filter where it stands, upright. You leave it {name}")
+            raise Wrong(fault)
     if not torch.allclose(back, stamp):
-        raise Wrong(f"a single 1 must leave the filter {stamp.tolist()} where it stands; you leave {back.tolist()}")
+        raise Wrong(message("filter_back.wrong_values", filter=str(stamp.tolist()), found=str(back.tolist())))
     conv = _conv(_mixed((3, 2, 3, 3)), 0, bias=False)
     y = _mixed((2, 3, 7, 6))
     back = _numbers(function, y.clone(), conv)
-    _tensor(back, (2, 2, 9, 8), "filter_back of 2×3×7×6 by filters of 3×3", "no padding")
+    _tensor(back, (2, 2, 9, 8), message("what.filter_back_by_many"), message("why.no_padding"))
     for x in torch.eye(2 * 2 * 9 * 8).view(-1, 2, 2, 9, 8)[::7]:
         if not torch.allclose((conv(x) * y).sum(), (x * back).sum(), atol=1e-3):
-            raise Wrong(
-                "⟨Ax, y⟩ = ⟨x, Aᵀy⟩ does not hold: are the right filters joined to the right maps, and is nothing "
-                "changed or cut off but by the filters? The signal and the filters are negative in places"
-            )
-    _found_nothing("filter_back", "sizes, filters and biases")
+            raise Wrong(message("filter_back.not_the_transpose"))
+    _found_nothing("filter_back", message("checked.filter_back"))
 
 
 @_as_graded
@@ -295,14 +269,14 @@ def keep_channel(function) -> None:
     before = torch.arange(-10.5, 13).view(2, 3, 2, 2)
     maps = before.clone()
     alone = _numbers(function, maps, 1)
-    _tensor(alone, (2, 3, 2, 2), "keep_channel of 2 images with 3 maps", "all maps stay, most of them zero")
+    _tensor(alone, (2, 3, 2, 2), message("what.keep_channel"), message("why.all_maps_stay"))
     if not maps.equal(before):
-        raise Wrong("keep_channel writes into the maps that it is given; you need them again. Work on a copy")
+        raise Wrong(message("keep_channel.written_over"))
     if alone[:, [0, 2]].any():
-        raise Wrong("the other maps are not zero: then every channel gives the same picture")
+        raise Wrong(message("keep_channel.others_not_zero"))
     if not alone[:, 1].equal(maps[:, 1]):
-        raise Wrong("the chosen map itself has changed; it stays as it is, in all images")
-    _found_nothing("keep_channel", "one map is left")
+        raise Wrong(message("keep_channel.changed"))
+    _found_nothing("keep_channel", message("checked.keep_channel"))
 
 
 @_as_graded
@@ -313,38 +287,26 @@ def project(function) -> None:
         back = _numbers(function, features, images, layer, 1)
         _tensor_of_4(back, "project")
         if back.shape != images.shape:
-            raise Wrong(
-                f"your reconstruction is {_sizes(back)}, the input {_sizes(images)}: is the padding right, and the "
-                "size that unpool is told?"
-            )
+            raise Wrong(message("project.wrong_size", found=_sizes(back), wanted=_sizes(images)))
         if back.equal(_numbers(function, features, images, layer, 2)):
-            raise Wrong(f"maps 1 and 2 of layer {layer} give the same picture: are the other maps set to zero?")
+            raise Wrong(message("project.others_not_zero", layer=layer))
         if not (back < 0).any():
-            raise Wrong("the picture has no negative value at all: rectify comes before filter_back, not after")
+            raise Wrong(message("project.rectified_after"))
         alone = torch.cat([_numbers(function, features, image[None], layer, 1) for image in images])
         if not torch.allclose(back, alone, atol=1e-4):
-            raise Wrong(
-                "two images together give other pictures than one by one: each needs its own switches, and nothing may "
-                "be scaled over all of them"
-            )
+            raise Wrong(message("project.images_not_apart"))
     silent = copy.deepcopy(features)
     silent[3].bias.data[1] = -1000.0
     if _numbers(function, silent, images, 2, 1).any():
-        raise Wrong(
-            "map 1 of layer 2 is zero everywhere and gives a picture: have you added the biases, "
-            "or projected another map?"
-        )
+        raise Wrong(message("project.picture_of_nothing"))
     _by_hand(function)
     image = _mixed((1, 1, 23, 18)).abs()
     back = _numbers(function, _other_chain(), image, 2, 1)
-    _tensor(back, (1, 1, 23, 18), "project on an image of 23×18, with 3 and 5 filters of 3×3", "the shape of the image")
+    _tensor(back, (1, 1, 23, 18), message("what.project_on_odd"), message("why.shape_of_image"))
     rows, columns, values = _GIVEN["projected"]
     if not torch.allclose(back[0, 0, rows, columns], torch.tensor(values), atol=2e-2):
-        raise Wrong(
-            "with an image of 23×18 and a chain of other sizes, the values are wrong, though not with even sizes: what "
-            "size is unpool told? Pooling drops the last row of an odd height. What padding does each layer have?"
-        )
-    _found_nothing("project", "sizes, separate maps, separate images")
+        raise Wrong(message("project.wrong_on_odd"))
+    _found_nothing("project", message("checked.project"))
 
 
 def _by_hand(function) -> None:
@@ -359,62 +321,51 @@ def _by_hand(function) -> None:
     wanted = torch.zeros(4, 8)
     wanted[2, 0], wanted[3, 1], wanted[0, 4], wanted[0, 5] = 4.2, -1.05, 3.9, -0.975
     back = _numbers(function, features, image[None, None], 2, 0)
-    _tensor(back, (1, 1, 4, 8), "project on an image of 4×8", "the shape of the image")
+    _tensor(back, (1, 1, 4, 8), message("what.project_on_small"), message("why.shape_of_image"))
     if not torch.allclose(back[0, 0], wanted, atol=1e-3):
-        raise Wrong(
-            f"for the image {_rounded(image)} and 1×1 filters with the weights 1, −1, −0.5 (biases 0, 0.5, 0.6) and "
-            "then 2, −1, 1 (bias 0), map 0 of layer 2 gives 4.2 in row 2, column 0, and −1.05 in row 3, column 1; 3.9 "
-            f"in row 0, column 4, and −0.975 beside it. Yours is {_rounded(back[0, 0])}. "
-            "Is there a ReLU on the way up, and rectify at both layers on the way down? Is nothing set to zero again?"
-        )
+        raise Wrong(message("project.wrong_by_hand", image=str(_rounded(image)), found=str(_rounded(back[0, 0]))))
 
 
 @_as_graded
 def choose(function) -> None:
     labels, predictions = torch.tensor([3, 5, 5, 1, 1, 5]), torch.tensor([3, 6, 5, 7, 1, 5])
     for digit in (5, 1):
-        index = _index(_call(function, digit, predictions, labels), "choose returns", 6)
+        index = _index(_call(function, digit, predictions, labels), message("what.choose_returns"), 6)
         if labels[index] != digit:
-            raise Wrong(f"asked for a {digit}, you choose image {index}, which is a {labels[index]}")
+            raise Wrong(message("choose.other_digit", digit=digit, index=index, found=int(labels[index])))
         if predictions[index] != digit:
-            raise Wrong(
-                f"image {index} is a {digit} that the network reads as a {predictions[index]}. Its maps would not show "
-                f"how the network sees a {digit}"
-            )
-    _found_nothing("choose", "the right digit, read correctly")
+            raise Wrong(message("choose.misread", digit=digit, index=index, read=int(predictions[index])))
+    _found_nothing("choose", message("checked.choose"))
 
 
 @_as_graded
 def chosen(indices) -> None:
     """Of the test images as they were handed out, as the given network reads them."""
     if not isinstance(indices, dict) or set(indices) != set(_DIGITS):
-        raise Wrong(f"chosen must be a dictionary with one entry for each of the digits {_LISTED}")
+        raise Wrong(message("chosen.no_dictionary", digits=_digits()))
     images, labels = load_mnist("test")
     for digit, index in indices.items():
-        index = _index(index, f"chosen[{digit}] is", len(images))
+        index = _index(index, message("what.chosen_is", digit=digit), len(images))
         if labels[index] != digit:
-            raise Wrong(f"chosen[{digit}] is {index}, but test image {index} is a {labels[index]}: are labels changed?")
+            raise Wrong(message("chosen.other_digit", digit=digit, index=index, found=int(labels[index])))
         with torch.no_grad():
             read = given_network()(images[index : index + 1]).argmax().item()
         if read != digit:
-            raise Wrong(
-                f"chosen[{digit}] is {index}, which the given network reads as a {read}, with the images as they were "
-                "handed out: have you changed test_images, or the network?"
-            )
-    _found_nothing("chosen", f"{_COUNT} digits, read correctly")
+            raise Wrong(message("chosen.misread", digit=digit, index=index, read=read))
+    _found_nothing("chosen", message("checked.chosen", number=_NUMBERS[len(_DIGITS) - 2]))
 
 
-def _index(answer, what: str, count: int) -> int:
-    """`answer`, an index below `count`: an integer, or an array or tensor with one."""
+def _index(answer, what: Message, images: int) -> int:
+    """`answer`, an index below the number of `images`: an integer, or an array or tensor with one."""
     if hasattr(answer, "tolist"):
         numbers = answer.reshape(-1).tolist()
         if len(numbers) != 1:
-            raise Wrong(f"{what} {_kind(answer)}; one index is wanted, an integer")
+            raise Wrong(message("choose.several", what=what, found=_kind(answer)))
         answer = numbers[0]
     if isinstance(answer, bool) or not isinstance(answer, int):
-        raise Wrong(f"{what} {_kind(answer)}; an index is wanted, an integer")
-    if not 0 <= answer < count:
-        raise Wrong(f"{what} {answer}; there are {count} images")
+        raise Wrong(message("choose.no_index", what=what, found=_kind(answer)))
+    if not 0 <= answer < images:
+        raise Wrong(message("choose.beyond", what=what, index=answer, images=images))
     return answer
 
 
@@ -423,15 +374,16 @@ def visualise(function, project_function) -> None:
     for features, counts, size in ((_where_all_maps_speak(), (6, 16), (28, 28)), (_other_chain(), (3, 5), (20, 17))):
         image = torch.rand(1, 1, *size, generator=torch.Generator().manual_seed(1))
         maps = _numbers(function, features, image)
-        why = f"{counts[0]} maps of layer 1, then {counts[1]} of layer 2"
-        _tensor(maps, (sum(counts), *size), f"visualise of an image of {size[0]}×{size[1]}", why)
+        what = message("what.visualise", size=f"{size[0]}×{size[1]}")
+        why = message("why.both_layers", first=counts[0], second=counts[1])
+        _tensor(maps, (sum(counts), *size), what, why)
         both = [(layer, channel) for layer, count in enumerate(counts, start=1) for channel in range(count)]
         for position, (layer, channel) in enumerate(both):
             alone = _numbers(project_function, features, image, layer, channel)
-            _tensor(alone, image.shape, "your project", "the shape of the image")
+            _tensor(alone, image.shape, message("what.your_project"), message("why.shape_of_image"))
             if not torch.allclose(maps[position], alone[0, 0], atol=1e-4):
-                raise Wrong(f"picture {position} is not map {channel} of layer {layer}, as your project gives it")
-    _found_nothing("visualise", "22 pictures, in order")
+                raise Wrong(message("visualise.wrong_picture", picture=position, channel=channel, layer=layer))
+    _found_nothing("visualise", message("checked.visualise"))
 
 
 @_as_graded
@@ -442,85 +394,81 @@ def to_uint8(function) -> None:
         (-maps, [[[255, 128, 64]], [[128, 96, 160]]]),
     ):
         grey = _call(function, given)
-        _tensor(grey, (2, 1, 3), "to_uint8", "the shape of the maps")
+        _tensor(grey, (2, 1, 3), "to_uint8", message("why.shape_of_maps"))
         if grey.dtype != torch.uint8:
-            raise Wrong(f"to_uint8 returns {grey.dtype}; whole numbers of 8 bits are wanted, torch.uint8")
+            raise Wrong(message("to_uint8.wrong_type", found=str(grey.dtype)))
         if (grey.int() - torch.tensor(wanted)).abs().max() <= 1:
             continue
         if (grey.int() - given.int()).remainder(256).eq(0).all():
-            raise Wrong("the values are cast to 8 bits as they are, and negative ones wrap round. Scale first")
-        if abs(int(grey[0, 0, 1]) - int(grey[1, 0, 0])) > 1:
-            raise Wrong(f"zero is {grey[0, 0, 1]} in one map and {grey[1, 0, 0]} in the other: give all maps one scale")
-        if abs(int(grey[0, 0, 1]) - 128) > 1:
-            raise Wrong(f"zero is {grey[0, 0, 1]}; the middle grey, 128, is wanted")
+            raise Wrong(message("to_uint8.cast"))
+        first, second = int(grey[0, 0, 1]), int(grey[1, 0, 0])
+        if abs(first - second) > 1:
+            raise Wrong(message("to_uint8.zero_differs", first=first, second=second))
+        if abs(first - 128) > 1:
+            raise Wrong(message("to_uint8.zero_not_128", found=first))
         if (grey.int() - 128 - 127 * given / given.abs().amax(dim=(1, 2), keepdim=True)).abs().max() <= 1:
-            raise Wrong("each map has a scale of its own: the second is weaker than the first, and must look weaker")
-        raise Wrong(
-            f"to_uint8({given.tolist()}) is {grey.tolist()}; {wanted} is wanted: 128 + 127 · value / largest "
-            "magnitude. The magnitude of −2 is 2, and 256 in 8 bits is 0"
-        )
-    _found_nothing("to_uint8", "zero is 128, one scale for all")
+            raise Wrong(message("to_uint8.own_scale"))
+        found = str(grey.tolist())
+        raise Wrong(message("to_uint8.wrong_values", given=str(given.tolist()), found=found, wanted=str(wanted)))
+    _found_nothing("to_uint8", message("checked.to_uint8"))
 
 
 @_as_graded
 def grids(pictures, indices, visualise_function, to_uint8_function) -> None:
     if not isinstance(pictures, dict) or set(pictures) != set(_DIGITS):
-        raise Wrong(f"grids must be a dictionary with one entry for each of the digits {_LISTED}")
+        raise Wrong(message("grids.no_dictionary", digits=_digits()))
     for digit, grid in pictures.items():
-        _tensor(grid, (22, 28, 28), f"grids[{digit}]", "22 pictures")
+        _tensor(grid, (22, 28, 28), f"grids[{digit}]", message("why.22_pictures"))
         if grid.dtype != torch.uint8:
-            raise Wrong(f"grids[{digit}] is {grid.dtype}; what to_uint8 returns is wanted, torch.uint8")
+            raise Wrong(message("grids.wrong_type", digit=digit, found=str(grid.dtype)))
         if len(grid.unique()) < 3:
-            raise Wrong(f"grids[{digit}] is all one grey")
+            raise Wrong(message("grids.one_grey", digit=digit))
     if grids_are_equal := [(a, b) for a in pictures for b in pictures if a < b and pictures[a].equal(pictures[b])]:
-        raise Wrong(f"the pictures of {grids_are_equal[0][0]} and {grids_are_equal[0][1]} are the same")
+        first, second = grids_are_equal[0]
+        raise Wrong(message("grids.same", first=first, second=second))
     images, _ = load_mnist("test")
     for digit, grid in pictures.items():
-        index = _index(indices[digit], f"chosen[{digit}] is", len(images))
+        index = _index(indices[digit], message("what.chosen_is", digit=digit), len(images))
         maps = _call(visualise_function, given_network().features, images[index : index + 1])
         again = _call(to_uint8_function, maps)
-        _tensor(again, (22, 28, 28), "what your to_uint8 makes of what your visualise returns", "22 pictures")
+        _tensor(again, (22, 28, 28), message("what.pictures_again"), message("why.22_pictures"))
         if (grid.cpu().int() - again.cpu().int()).abs().max() > 1:
-            raise Wrong(
-                f"grids[{digit}] is not what your visualise and to_uint8 make of test image {index} and the given "
-                "network: is it this image, as it was handed out? Have you normalised test_images, or changed the "
-                "network?"
-            )
-    _found_nothing("grids", f"22 pictures for each of {_COUNT} digits")
+            raise Wrong(message("grids.wrong_pictures", digit=digit, index=index))
+    _found_nothing("grids", message("checked.grids", number=_NUMBERS[len(_DIGITS) - 2]))
 
 
-def _call(function, *arguments, named: str = ""):
+def _call(function, *arguments, named: str | Message = ""):
     """What the student's function returns; an error of its own comes through, with a word on how it was called."""
-    name, began = named or getattr(function, "__name__", "your function"), monotonic()
+    name, began = named or getattr(function, "__name__", message("what.your_function")), monotonic()
     try:
         answer = function(*arguments)
     except NotImplementedError:
-        raise Wrong(f"{name} is not written yet: put your code in the place of `raise NotImplementedError()`") from None
+        raise Wrong(message("not_written", name=name)) from None
     except Exception as error:
-        given = ", ".join(
+        given = [
             _sizes(one) if isinstance(one, Tensor) else type(one).__name__ if isinstance(one, nn.Module) else str(one)
             for one in arguments
-        )
-        error.add_note(f"This happened when the check called {name} with: {given or 'nothing'}")
+        ]
+        error.add_note(_say(message("called_with", name=name, given=given or message("nothing"))))
         raise
     if (took := monotonic() - began) > _MOST_SECONDS:
-        raise Wrong(f"{name} took {took:.0f} s here; in the grading, a call is ended after {_MOST_SECONDS} s")
+        raise Wrong(message("too_long", name=name, seconds=took, most=_MOST_SECONDS))
     if isinstance(answer, Tensor) and answer.layout != torch.strided:
-        raise Wrong(f"{name} returns a tensor that is not dense; an ordinary one is wanted")
+        raise Wrong(message("returns.not_dense", name=name))
     if isinstance(answer, Tensor) and (answer.is_complex() or not answer.isfinite().all()):
-        raise Wrong(f"{name} returns numbers that are not finite and real: infinity, NaN, or complex ones")
+        raise Wrong(message("returns.not_finite", name=name))
     # Gradients, a GPU and double precision do no harm.
     answer = answer.detach().cpu() if isinstance(answer, Tensor) else answer
     return answer.float() if isinstance(answer, Tensor) and answer.is_floating_point() else answer
 
 
-def _numbers(function, *arguments, named: str = ""):
+def _numbers(function, *arguments):
     """As `_call`; of a tensor, whole numbers are as good as others."""
-    answer = _call(function, *arguments, named=named)
+    answer = _call(function, *arguments)
     return answer.float() if isinstance(answer, Tensor) else answer
 
 
-def _outputs(model: nn.Module, images: Tensor, named: str):
+def _outputs(model: nn.Module, images: Tensor, named: str | Message):
     """What the model returns, in eval mode. It may have been trained in double precision, or on a GPU."""
     own = next(model.parameters(), images)
     model.eval()
@@ -534,34 +482,35 @@ def _is_same(images, wanted: Tensor) -> bool:
     return torch.allclose(images.detach().cpu().float(), wanted)
 
 
-def _tensor(thing, shape: tuple[int, ...], what: str, why: str) -> None:
+def _tensor(thing, shape: tuple[int, ...], what: str | Message, why: Message) -> None:
     wanted = "×".join(map(str, shape))
     if not isinstance(thing, Tensor):
-        raise Wrong(f"{what} is {_kind(thing)}; a tensor of {wanted} is wanted ({why})")
+        raise Wrong(message("returns.no_tensor", what=what, found=_kind(thing), wanted=wanted, why=why))
     if thing.shape != shape:
-        raise Wrong(f"{what} is {_sizes(thing)}; {wanted} is wanted ({why})")
+        raise Wrong(message("returns.wrong_shape", what=what, found=_sizes(thing), wanted=wanted, why=why))
 
 
-def _tensor_of_4(thing, what: str) -> None:
+def _tensor_of_4(thing, name: str) -> None:
     if not isinstance(thing, Tensor) or thing.dim() != 4:
-        raise Wrong(f"{what} returns {_kind(thing)}; a tensor (N, C, H, W) is wanted")
+        raise Wrong(message("returns.not_four_dimensions", name=name, found=_kind(thing)))
 
 
-def _kind(thing) -> str:
+def _kind(thing) -> Message:
     if thing is None:
-        return "nothing (None): is there a `return`?"
+        return message("kind.none")
     if isinstance(thing, Tensor):
-        return f"a tensor of {_sizes(thing)}"
-    article = "an" if type(thing).__name__[0] in "aeiou" else "a"
-    return f"{article} {type(thing).__name__}" + (" (NumPy)" if type(thing).__module__ == "numpy" else "")
+        return message("kind.tensor", shape=_sizes(thing))
+    name = type(thing).__name__
+    kind = message("kind.an", type=name) if name[0] in "aeiou" else message("kind.a", type=name)
+    return message("kind.numpy", kind=kind) if type(thing).__module__ == "numpy" else kind
 
 
 def _rounded(values: Tensor) -> list:
     return [[round(value, 2) for value in row] for row in values.tolist()]
 
 
-def _sizes(tensor: Tensor) -> str:
-    return "×".join(map(str, tensor.shape)) or "a single number"
+def _sizes(tensor: Tensor) -> str | Message:
+    return "×".join(map(str, tensor.shape)) or message("shape.number")
 
 
 def _conv(weight: Tensor, padding: int, bias: bool = True) -> nn.Conv2d:
@@ -602,5 +551,14 @@ def _mixed(shape: tuple[int, ...]) -> Tensor:
     return ((31 * k * k + 17 * k) % 997 / 498 - 1).view(shape)
 
 
-def _found_nothing(what: str, checked: str) -> None:
-    print(f"✓ {what}: {checked}. Nothing wrong found.")
+def _digits() -> Message:
+    *first, last = _DIGITS
+    return message("digits", first=first, last=last)
+
+
+def _found_nothing(name: str, checked: Message) -> None:
+    print(f"✓ {_say(message('found_nothing', name=name, checked=checked))}")
+
+
+def _say(said: Message) -> str:
+    return sentence(said, _SETTINGS["language"], speaker="check")

@@ -31,6 +31,7 @@ from given import given_network  # noqa: E402
 
 from helpers.data import load_mnist  # noqa: E402
 from helpers.lenet5 import LeNet5  # noqa: E402
+from helpers.messages import message  # noqa: E402
 
 OTHER, LAST = DIGITS[-2:]
 # A test image that the given network reads as something else.
@@ -370,4 +371,5 @@ def test_wrong_grids_are_named(change, words):
 
 
 def test_the_notebook_shows_the_message_alone():
-    assert check.Wrong("too large")._render_traceback_() == ["✗ too large"]
+    wrong = check.Wrong(message("keep_channel.others_not_zero"))
+    assert wrong._render_traceback_() == ["✗ the other maps are not zero: then every channel gives the same picture"]

@@ -15,6 +15,7 @@ from submissions import DIGITS, HARD_TO_SEE, IN_DOUBLE_PRECISION, PARTS, mistake
 from torch import nn
 
 from helpers.data import load_mnist
+from helpers.messages import message
 from helpers.training import fit
 
 
@@ -207,7 +208,7 @@ def test_the_given_network_in_another_order_is_no_training(right, tmp_path):
     conv1, conv2, order = model.features[0], model.features[3], torch.randperm(6)
     conv1.weight.data, conv1.bias.data = conv1.weight.data[order], conv1.bias.data[order]
     conv2.weight.data = conv2.weight.data[:, order]
-    assert trained_share(model, right, tmp_path) == (0, "it computes what the given network does")
+    assert trained_share(model, right, tmp_path) == (0, message("train.given_network"))
 
 
 def test_a_network_that_knows_the_answers_by_heart_is_no_training(right, tmp_path):
@@ -222,7 +223,7 @@ def test_a_network_that_knows_the_answers_by_heart_is_no_training(right, tmp_pat
             found = torch.tensor([self.known[image.numpy().tobytes()] for image in images])
             return F.one_hot(found, 10).float()
 
-    assert trained_share(ByHeart(), right, tmp_path) == (0, "my_network reads digits whatever its weights are")
+    assert trained_share(ByHeart(), right, tmp_path) == (0, message("train.whatever_weights"))
 
 
 def test_training_counts_for_a_network_that_is_not_quite_the_one_asked_for(right, tmp_path):
@@ -234,4 +235,4 @@ def test_training_counts_for_a_network_that_is_not_quite_the_one_asked_for(right
     )
     fit(model, *load_mnist("train"), epochs=1)
     earned, fault = trained_share(model, right, tmp_path)
-    assert fault == "" and earned > 0.96
+    assert fault is None and earned > 0.96

@@ -12,21 +12,37 @@ from pygments.formatters import HtmlFormatter
 
 from grading.pages.cells import cells_of
 from grading.restore import RECORD
+from grading.settings import settings_of
+from helpers.messages import Message, Value, sentence
 
 TEMPLATES = Path(__file__).with_name("templates")
 
 
+def rounded(number: float) -> float:
+    """Points have at most two digits after the point."""
+    return round(float(number), 2)
+
+
 def points(number: float) -> str:
-    """Points as people write them: at most two digits after the point."""
-    return f"{round(float(number), 2):g}"
+    """Points as people write them."""
+    return f"{rounded(number):g}"
 
 
 def environment(*others: BaseLoader) -> Environment:
     """The templates here, and then the `others`. In all of them, what is not said to be markup is text."""
     loader = ChoiceLoader([FileSystemLoader(TEMPLATES), *others])
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    made.filters["points"] = points
+    made.filters |= {"points": points, "rounded": rounded}
     return made
+
+
+def words_in(language: str) -> dict[str, object]:
+    """What the templates of both pages need to speak in this language."""
+
+    def say(code: str, **values: Value) -> str:
+        return sentence(Message(code, values), language)
+
+    return {"language": language, "say": say}
 
 
 def style(*names: str) -> Markup:
@@ -75,5 +91,6 @@ class FeedbackPage(Exporter):
             "cells": cells_of(nb, Path(resources["metadata"]["path"])),
             "style": sheet,
             "policy": policy(sheet),
+            **words_in(settings_of(about["assignment"]).language),
         }
         return environment().get_template("feedback.html.j2").render(values), resources

@@ -18,7 +18,8 @@ from nbgrader.server_extensions.formgrader.base import BaseApiHandler, BaseHandl
 from tornado.web import HTTPError
 
 from grading.pages.cells import cells_of
-from grading.pages.feedback import environment, style, take_record
+from grading.pages.feedback import environment, style, take_record, words_in
+from grading.settings import settings_of
 
 COURSE = Path(__file__).resolve().parents[2]
 
@@ -76,7 +77,8 @@ class _Submissions:
         notes = take_record(nb)
         cells = cells_of(nb, Path(filename).parent)
         sheet = style("cells.css", "submission.css")
-        html = _render(self.handler, "submission.html.j2", notes=notes, cells=cells, style=sheet, **resources)
+        values = resources | words_in(settings_of(resources["assignment_id"]).language)
+        html = _render(self.handler, "submission.html.j2", notes=notes, cells=cells, style=sheet, **values)
         return html, resources
 
 
