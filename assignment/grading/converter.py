@@ -22,7 +22,7 @@ from traitlets import Bool, Integer
 from grading.handed_in import LeftOut, Limits, files_in, opened
 from grading.intake import take_in
 from grading.names import one_line
-from grading.restore import TAKEN_IN, as_released
+from grading.restore import FAULTS, TAKEN_IN, as_released
 from grading.sandbox import NoSandbox
 from grading.settings import BadSettings, settings_of
 from grading.which_notebook import Assignment, NotGraded
@@ -226,7 +226,7 @@ def handed_out(db_url: str, source: Path, name: str, ignore: Sequence[str] = ())
         gaps={cell: text for cell, text in cells.items() if cell in solutions},
         tests=frozenset(cells.keys() - solutions),
         given=frozenset(given),
-        files=frozenset(os.path.relpath(file, source) for file in files),
+        files=frozenset([FAULTS, *(os.path.relpath(file, source) for file in files)]),
     )
 
 

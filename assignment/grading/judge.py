@@ -1,7 +1,9 @@
 """nbgrader's step in which a submission is run and judged."""
 
+import json
 import secrets
 import traceback
+from pathlib import Path
 
 import torch
 from nbformat.notebooknode import NotebookNode
@@ -12,9 +14,10 @@ from traitlets import Integer
 from grading import deconvnet_task, network_task, pictures_task
 from grading.kernel import StudentKernel, is_run
 from grading.marks import Marks, Student
-from grading.restore import JUDGED, RECORD, RESTORED, as_released, grade_id
+from grading.restore import FAULTS, JUDGED, RECORD, RESTORED, as_released, grade_id
 from grading.settings import settings_of
-from helpers.messages import from_data, message, sentence
+from helpers.files import write_atomically
+from helpers.messages import as_data, from_data, message, sentence
 
 PARTS = network_task.PARTS | deconvnet_task.PARTS | pictures_task.PARTS
 
@@ -37,6 +40,7 @@ class Judge(StudentKernel):
         course = settings_of(resources["nbgrader"]["assignment"])
         self._digits, self.language = course.digits, course.language
         verdicts, own = {}, []
+        self._parts: dict[str, dict] = {}
         if not self.sandboxed:
             self.log.warning("Students' code runs with your rights: see docs/teaching.md on Judge.sandboxed")
         try:
@@ -65,6 +69,9 @@ class Judge(StudentKernel):
         text = "\n".join([f"**{title}**", "", *(f"- {line}" for line in lines)])
         nb.cells.insert(0, new_markdown_cell(text, metadata={RECORD: self.record}))
         nb.metadata[JUDGED] = True
+        found = {"parts": self._parts, "record": [as_data(note) for note in self.notes]}
+        beside = Path(resources["metadata"]["path"]) / FAULTS
+        write_atomically(beside, json.dumps(found, indent=1).encode())
         return nb, resources
 
     def _test(self, index: int) -> None:
@@ -93,6 +100,8 @@ class Judge(StudentKernel):
             self.log.error(traceback.format_exc())
             lines = [sentence(message("not_judged"), self.language)]
         earned = min(points, round(marks.share * points, 2))
+        faults = [as_data(fault) for fault in marks.faults]
+        self._parts[name] = {"points": points, "earned": earned, "faults": faults}
         total = sentence(message("page.points", earned=earned, points=points), self.language)
         return [
             new_output("stream", name="stdout", text="\n".join([total, *lines, ""])),

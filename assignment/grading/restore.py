@@ -15,6 +15,8 @@ RESTORED = "restored"
 JUDGED = "judged"
 # Under this name the first cell carries the notes of the record, which the pages show as text.
 RECORD = "record"
+# The file beside the graded notebook that holds what was found, as data.
+FAULTS = "faults.json"
 
 
 class RestoreCells(NbGraderPreprocessor):

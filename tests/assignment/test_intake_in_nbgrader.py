@@ -13,6 +13,7 @@ from course import NAME, Course
 from grading import converter
 from grading.converter import TakingIn
 from grading.kernel import StudentKernel
+from grading.restore import FAULTS
 from grading.steps import put_in_the_intake, put_in_the_judge
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGraderAPI
@@ -155,7 +156,7 @@ def test_the_record_says_what_was_left_out(course, handed_in):
 
 
 def test_beside_the_graded_notebook_lies_what_the_student_has_made(course, handed_in):
-    files = {path.name for path in (course.folder / "source" / NAME).iterdir()} - {MADE}
+    files = {path.name for path in (course.folder / "source" / NAME).iterdir()} - {MADE} | {FAULTS}
     extra = {"as it should be": {"own.txt"}, "in a zip": {"own.txt"}}
     for student in (name for name, is_graded in handed_in.items() if is_graded):
         there = {path.name for path in (course.folder / "autograded" / student / NAME).rglob("*")}
@@ -168,7 +169,7 @@ def test_nothing_private_is_copied_and_no_page_lies_beside_the_feedback(course, 
         assert not any(path.is_symlink() for path in paths)
         assert not any(SECRET in path.read_text(encoding="utf-8", errors="replace") for path in paths if path.is_file())
     files = {path.relative_to(course.folder / "feedback").parts[2:] for path in paths if path.is_file()}
-    assert {path for path in files if not path[-1].endswith((".py", ".pt", "own.txt"))} == {(f"{NAME}.html",)}
+    assert {path for path in files if not path[-1].endswith((".py", ".pt", ".json", "own.txt"))} == {(f"{NAME}.html",)}
 
 
 def test_what_was_handed_in_is_not_changed(course, handed_in):
