@@ -14,7 +14,7 @@ import helpers
 PROJECT = Path(helpers.__file__).resolve().parents[1]
 HELPERS = [
     *(f"helpers/{name}.py" for name in ("__init__", "checks", "data", "files", "messages", "pictures", "plotting")),
-    "helpers/sentences/en.mo",
+    *(f"helpers/sentences/{language}.mo" for language in ("de", "en")),
 ]
 DATA = "data/MNIST/raw"
 

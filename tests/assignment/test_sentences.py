@@ -10,6 +10,7 @@ from string import Formatter
 import pytest
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from grading import settings
 from submissions import ROOT, SOURCE
 
 from helpers import messages
@@ -70,8 +71,8 @@ def entry_for(speaker, code, known):
     return (speaker, code) if (speaker, code) in known else ("", code)
 
 
-def test_there_are_these_languages():
-    assert LANGUAGES == ["en"]
+def test_there_are_the_languages_that_the_settings_may_name():
+    assert LANGUAGES == sorted(settings.LANGUAGES) and "de" in LANGUAGES
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -119,8 +120,13 @@ def test_what_is_read_was_made_of_what_is_written(language):
     ("said", "language", "words"),
     [
         (message("train.reads", share=0.98314), "en", "it reads 98.31%"),
+        (message("train.reads", share=0.98314), "de", "es liest 98,31 % richtig"),
         (message("limit.files", count=10_000), "en", "the limit of 10,000 files was met"),
         (message("limit.files", count=1), "en", "the limit of 1 file was met"),
+        (message("limit.files", count=10_000), "de", "die Grenze von 10.000 Dateien wurde erreicht"),
+        (message("limit.files", count=1), "de", "die Grenze von 1 Datei wurde erreicht"),
+        (message("page.points", earned=7.5, points=10.0), "de", "7,5 von 10 Punkten"),
+        (message("digits", first=[0, 1, 5], last=8), "de", "0, 1, 5 und 8"),
         (message("raised", error="ValueError: {oops} 3.5, 50%"), "en", "ValueError: {oops} 3.5, 50%"),
     ],
 )
@@ -142,5 +148,5 @@ def test_a_message_can_be_written_as_json_and_read_again():
 
 
 def test_a_language_that_is_not_there_is_named():
-    with pytest.raises(ValueError, match="there are no sentences in the language 'fr'; there are in: en"):
+    with pytest.raises(ValueError, match="there are no sentences in the language 'fr'; there are in: de, en"):
         sentence(message("not_written"), "fr")
