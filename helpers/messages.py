@@ -24,6 +24,9 @@ class Message:
     code: str
     values: Mapping[str, "Value"] = field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        return hash(self.code)
+
 
 Value = str | int | float | Message | Sequence[str | int | Message]
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import IO
 
 from grading.handed_in import File, LeftOut, one_of
+from helpers.messages import Message, message
 
 # The list of what is inside, which is read as a whole: some tens of thousands of files.
 _LONGEST_LIST = 2_000_000
@@ -22,7 +23,7 @@ def is_zip(beginning: bytes) -> bool:
 
 
 def files_in_zip(
-    file: IO[bytes], name: str, ignore: Sequence[str], leave_out: Callable[[str, str], None]
+    file: IO[bytes], name: str, ignore: Sequence[str], leave_out: Callable[[Message, str], None]
 ) -> list[File]:
     """All plain files in the zip. They can be read as long as `file` is open.
 
@@ -41,7 +42,7 @@ def files_in_zip(
     except LeftOut:
         raise
     except Exception as error:  # the file is the student's, so it may be anything
-        raise LeftOut("is a zip that can't be read") from error
+        raise LeftOut(message("left_out.no_zip")) from error
     is_ignored = one_of(ignore)
     found = []
     for info in infos:
@@ -53,7 +54,7 @@ def files_in_zip(
                 continue
             _check(info)
         except LeftOut as why:
-            leave_out(str(why), f"{name}/{info.filename}")
+            leave_out(why.why, f"{name}/{info.filename}")
             continue
         found.append(File(path, info.file_size, _time(info), partial(archive.open, info), archive=name))
     return found
@@ -66,32 +67,32 @@ def _check_list(file: IO[bytes]) -> None:
     file.seek(0)
     # With two ends, or one for huge archives, it is not sure which list another program would read.
     if tail.count(b"PK\5\6") != 1 or b"PK\6\7" in tail:
-        raise LeftOut("is a zip that can't be read")
+        raise LeftOut(message("left_out.no_zip"))
     end = tail.index(b"PK\5\6")
     if int.from_bytes(tail[end + 12 : end + 16], "little") > _LONGEST_LIST:
-        raise LeftOut("is a zip with far too many files")
+        raise LeftOut(message("left_out.zip_of_too_many"))
 
 
 def _path(name: str) -> tuple[str, ...]:
     # Some programs on Windows write the one for the other.
     parts = name.replace("\\", "/").split("/")
     if not parts[0] or parts[0].endswith(":") or ".." in parts:
-        raise LeftOut("would land outside of its folder")
+        raise LeftOut(message("left_out.outside"))
     return tuple(part for part in parts if part not in ("", "."))
 
 
 def _check(info: zipfile.ZipInfo) -> None:
     kind = stat.S_IFMT(info.external_attr >> 16)
     if stat.S_ISLNK(kind):
-        raise LeftOut("is a link")
+        raise LeftOut(message("left_out.link"))
     if kind and not stat.S_ISREG(kind):
-        raise LeftOut("is no plain file")
+        raise LeftOut(message("left_out.no_plain_file"))
     if info.flag_bits & 1:
-        raise LeftOut("is locked by a password")
+        raise LeftOut(message("left_out.locked"))
     if info.compress_type not in _METHODS:
-        raise LeftOut("is packed in an unusual way")
+        raise LeftOut(message("left_out.unusual"))
     if info.file_size > max(_LARGE, _RATIO * info.compress_size):
-        raise LeftOut(f"unfolds to more than {_RATIO} times its size")
+        raise LeftOut(message("left_out.unfolds", ratio=_RATIO))
 
 
 def _time(info: zipfile.ZipInfo) -> float:

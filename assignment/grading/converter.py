@@ -26,6 +26,7 @@ from grading.restore import FAULTS, TAKEN_IN, as_released
 from grading.sandbox import NoSandbox
 from grading.settings import BadSettings, settings_of
 from grading.which_notebook import Assignment, NotGraded
+from helpers.messages import sentence
 
 _TIME = "timestamp.txt"
 _FORMULA = ("=", "+", "-", "@")
@@ -108,8 +109,8 @@ class TakingIn(Autograde):
             if folder.parent.is_symlink():
                 raise NotGraded("the student's folder is a link")
             self._record = take_in(folder, copy, assignment, limits, self.coursedir.ignore)
-            for line in self._record:
-                self.log.warning("%s: %s", student, line)
+            for note in self._record:
+                self.log.warning("%s: %s", student, sentence(note, "en"))
             if self.keep_timestamp and (time := written_time(folder)):
                 (copy / _TIME).write_text(time, encoding="utf-8")
             self.notebooks = [str(copy / f"{assignment.name}.ipynb")]

@@ -16,12 +16,20 @@ from pathlib import Path
 from typing import IO
 
 from grading.names import some
+from helpers.messages import Message, message, sentence
 
 _DEEPEST = 20
 
 
 class LeftOut(Exception):
-    """This one is not taken in; the message says why, as in: left out, as it is …"""
+    """This one is not taken in; `why` says why not, as in: left out, as it is …"""
+
+    def __init__(self, why: Message) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return sentence(self.why, "en")
 
 
 @dataclass(frozen=True)
@@ -37,14 +45,14 @@ class Limits:
 USUAL = Limits()
 
 
-class LeftOuts(dict[str, list[str]]):
+class LeftOuts(dict[Message, list[str]]):
     """The names of what was left out, under the reasons."""
 
-    def add(self, why: str, name: str) -> None:
+    def add(self, why: Message, name: str) -> None:
         self.setdefault(why, []).append(name)
 
-    def lines(self) -> list[str]:
-        return [f"left out, as it {why}: {some(names)}." for why, names in self.items()]
+    def notes(self) -> list[Message]:
+        return [message("record.left_out", why=why, names=some(names)) for why, names in self.items()]
 
 
 @dataclass(frozen=True)
@@ -81,9 +89,9 @@ class File:
                 content = file.read(most + 1)
         # Whatever a library raises on a file that was made to break it.
         except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-            raise LeftOut("can't be read") from error
+            raise LeftOut(message("left_out.unreadable")) from error
         if len(content) > most:
-            raise LeftOut(f"is larger than {most / 1e6:g} MB")
+            raise LeftOut(message("left_out.too_large", megabytes=most / 1e6))
         return content
 
 
@@ -97,7 +105,8 @@ def opened(folder: Path) -> Iterator[int]:
     try:
         root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
-        raise LeftOut("is a link" if folder.is_symlink() else "is no folder that can be read") from error
+        why = message("left_out.link") if folder.is_symlink() else message("left_out.no_folder")
+        raise LeftOut(why) from error
     try:
         yield root
     finally:
@@ -105,7 +114,7 @@ def opened(folder: Path) -> Iterator[int]:
 
 
 def files_in(
-    root: int, ignore: Sequence[str], most: int, leave_out: Callable[[str, str], None]
+    root: int, ignore: Sequence[str], most: int, leave_out: Callable[[Message, str], None]
 ) -> tuple[list[File], bool]:
     """All plain files in the folder and below, the nearest first, and whether there was more than `most`.
 
@@ -121,7 +130,7 @@ def files_in(
         try:
             folder = _open(root, (*above, "."), os.O_DIRECTORY)
         except OSError:
-            leave_out("can't be read", "/".join(above))
+            leave_out(message("left_out.unreadable"), "/".join(above))
             continue
         try:
             with os.scandir(folder) as entries:
@@ -141,7 +150,7 @@ def files_in(
                 else:
                     found.append(File(path, about.st_size, about.st_mtime, partial(_plain, root, path)))
         except OSError:
-            leave_out("can't be read", "/".join(above))
+            leave_out(message("left_out.unreadable"), "/".join(above))
         finally:
             os.close(folder)
     return found, False
@@ -174,19 +183,19 @@ def _open(root: int, path: tuple[str, ...], flags: int) -> int:
         os.close(folder)
 
 
-def _strange(about: os.stat_result) -> str:
+def _strange(about: os.stat_result) -> Message | None:
     """Why this is not a plain file of the student's own, if it is not."""
     for is_one, why in _KINDS.items():
         if is_one(about.st_mode):
             return why
     if not stat.S_ISREG(about.st_mode):
-        return "is a device"
-    return "has a second name elsewhere (a hard link)" if about.st_nlink > 1 else ""
+        return message("left_out.device")
+    return message("left_out.hard_link") if about.st_nlink > 1 else None
 
 
 _KINDS = {
-    stat.S_ISLNK: "is a link",
-    stat.S_ISDIR: "is a folder too deep inside others",
-    stat.S_ISFIFO: "is a pipe",
-    stat.S_ISSOCK: "is a socket",
+    stat.S_ISLNK: message("left_out.link"),
+    stat.S_ISDIR: message("left_out.too_deep"),
+    stat.S_ISFIFO: message("left_out.pipe"),
+    stat.S_ISSOCK: message("left_out.socket"),
 }

@@ -14,6 +14,7 @@ import nbformat
 
 from grading.handed_in import USUAL, File, LeftOut, LeftOuts, Limits, files_in, opened
 from grading.which_notebook import Assignment, NotGraded, Search, choose
+from helpers.messages import Message, message
 
 # What a browser opens, and runs the scripts of.
 _PAGES = (".html", ".htm", ".xhtml", ".xht", ".shtml", ".mhtml", ".mht", ".svg", ".xml", ".xsl")
@@ -25,7 +26,7 @@ _PAGE = re.compile(
 
 def take_in(
     folder: Path, clean: Path, assignment: Assignment, limits: Limits = USUAL, ignore: Sequence[str] = ()
-) -> list[str]:
+) -> list[Message]:
     """Put what is needed of a submission into the folder `clean`, which is made: the notebook and the files beside it.
 
     The notebook is the one with cells of this assignment, whatever it is called; of several, the newest in which
@@ -35,7 +36,7 @@ def take_in(
         ignore: patterns of the names of files and folders that are passed over without a word.
 
     Returns:
-        The record: what was unusual, a line each.
+        The record: what was unusual.
 
     Raises:
         NotGraded: there is no such notebook, or it can't be decided which it is.
@@ -53,10 +54,10 @@ def take_in(
             _write(clean / f"{assignment.name}.ipynb", nbformat.writes(chosen.notebook).encode())
             _lay_out(clean, chosen.file, files, found)
             if more:
-                record.append(f"more than {limits.looked_at:,} files were handed in; the rest was not looked at.")
+                record.append(message("record.many_files", files=limits.looked_at))
     except LeftOut as why:
         raise NotGraded(f"what was handed in {why}") from why
-    return record + left_out.lines()
+    return record + left_out.notes()
 
 
 def _lay_out(clean: Path, notebook: File, files: Sequence[File], found: Search) -> None:
@@ -76,16 +77,16 @@ def _lay_out(clean: Path, notebook: File, files: Sequence[File], found: Search) 
         if file.name in silent or "/".join(path) in found.assignment.files:
             continue
         if not files_left:
-            found.left_out.add(f"comes after {found.limits.files:,} other files", file.name)
+            found.left_out.add(message("left_out.too_many", count=found.limits.files), file.name)
             continue
         try:
             _check_name(path, found.assignment)
             content = file.read(bytes_left)
             if _PAGE.match(content.lstrip(b"\xef\xbb\xbf \t\r\n\f")):
-                raise LeftOut("is a page for a browser")
+                raise LeftOut(message("left_out.page"))
             _write(clean.joinpath(*path), content)
         except LeftOut as why:
-            found.left_out.add(str(why), file.name)
+            found.left_out.add(why.why, file.name)
         else:
             files_left, bytes_left = files_left - 1, bytes_left - len(content)
 
@@ -95,15 +96,15 @@ def _check_name(path: Sequence[str], assignment: Assignment) -> None:
     endings = (".ipynb", *_PAGES)
     files = {"timestamp.txt", *(file.casefold() for file in assignment.files)}
     if not all(part.isprintable() and len(part.encode()) < 256 for part in path):
-        raise LeftOut("has a name that can't be shown")
+        raise LeftOut(message("left_out.name"))
     if any(folder in files or folder.endswith(endings) for folder in folders):
-        raise LeftOut("lies in a folder that is named like a file")
+        raise LeftOut(message("left_out.folder_like_a_file"))
     if name == "timestamp.txt":
-        raise LeftOut("would tell the time of handing in")
+        raise LeftOut(message("left_out.time"))
     if name.endswith(".ipynb"):
-        raise LeftOut("is another notebook")
+        raise LeftOut(message("left_out.another_notebook"))
     if name.endswith(endings):
-        raise LeftOut("is a page for a browser")
+        raise LeftOut(message("left_out.page"))
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -112,4 +113,4 @@ def _write(path: Path, content: bytes) -> None:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
             file.write(content)
     except (FileExistsError, NotADirectoryError) as error:
-        raise LeftOut("has the name of another") from error
+        raise LeftOut(message("left_out.same_name")) from error

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Sequence
 
+from helpers.messages import Message, message
+
 _SHOWN = 3
 
 
-def some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> list[str] | Message:
     """The first of the names, for a person, and how many there are beside."""
-    first, more = ", ".join(map(shown, names[:_SHOWN])), len(names) - _SHOWN
-    return first if more <= 0 else f"{first} and {more:,} more"
+    first, more = [shown(name) for name in names[:_SHOWN]], len(names) - _SHOWN
+    return first if more <= 0 else message("some", names=first, more=more)
 
 
 def one_line(text: str) -> str:

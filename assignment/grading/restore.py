@@ -28,7 +28,7 @@ class RestoreCells(NbGraderPreprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         where = resources["nbgrader"]
-        self.restored: list[Message] = [message("record.intake", line=line) for line in where.get(TAKEN_IN, [])]
+        self.restored: list[Message] = list(where.get(TAKEN_IN, []))
         with Gradebook(where["db_url"]) as gradebook:
             source = gradebook.find_notebook(where["notebook"], where["assignment"])
             self._restore_data(nb, source)

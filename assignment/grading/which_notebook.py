@@ -14,6 +14,7 @@ from grading.handed_in import File, LeftOut, LeftOuts, Limits
 from grading.names import shown, some
 from grading.notebooks import NoNotebook, looks_like_one, read_notebook
 from grading.restore import grade_id
+from helpers.messages import Message, message, sentence
 
 # What an archive or a copy takes away of a time is at most this, in seconds.
 _SAME_TIME = 2
@@ -162,8 +163,8 @@ def _is_own(cell: NotebookNode, assignment: Assignment) -> bool:
     return bool(source) and name not in assignment.tests and source not in assignment.given
 
 
-def choose(found: Search, assignment: Assignment) -> tuple[Candidate, list[str]]:
-    """The notebook that is graded, and what is to be said of the choice, a line each.
+def choose(found: Search, assignment: Assignment) -> tuple[Candidate, list[Message]]:
+    """The notebook that is graded, and what is to be said of the choice.
 
     Raises:
         NotGraded: there is none, or several that are equally new.
@@ -181,26 +182,22 @@ def choose(found: Search, assignment: Assignment) -> tuple[Candidate, list[str]]
     latest = different[0].file.time
     equally_new = [one for one in different if latest - one.file.time < _SAME_TIME]
     if worked_on and len(equally_new) > 1:
-        raise NotGraded(
-            f"there are {len(equally_new)} notebooks of this assignment that differ and are equally new, "
-            f"{some([one.file.name for one in equally_new])}; keep the one that counts"
-        )
+        names = some([one.file.name for one in equally_new])
+        raise NotGraded(sentence(message("not_graded.equally_new", number=len(equally_new), names=names), "en"))
     # Of copies of it, the one that lies best.
     newest = min(
         (one for one in full if one.sources == different[0].sources),
         key=lambda one: (bool(one.file.archive), len(one.file.path), one.file.name != f"{assignment.name}.ipynb"),
     )
-    record = []
+    record: list[Message] = []
     if newest.file.name != f"{assignment.name}.ipynb":
-        record.append(f"the notebook was handed in as {shown(newest.file.name)}.")
+        record.append(message("record.other_name", name=shown(newest.file.name)))
     if others := [one.file.name for one in found.candidates if one is not newest]:
-        why = "the newest in which something was done" if worked_on else "as nothing was done in any of them"
-        record.append(
-            f"{len(found.candidates)} notebooks of this assignment were handed in. Graded is "
-            f"{shown(newest.file.name)}, {why}; not graded: {some(others)}."
-        )
+        why = message("record.newest") if worked_on else message("record.nothing_done")
+        number, name = len(found.candidates), shown(newest.file.name)
+        record.append(message("record.several", number=number, name=name, why=why, others=some(others)))
     if newest.damaged:
-        record.append(f"{newest.damaged} cells of the notebook were damaged and are left out.")
+        record.append(message("record.damaged", count=newest.damaged))
     return newest, record
 
 
@@ -210,6 +207,8 @@ def _why_none(found: Search) -> str:
         more = len(found.reasons) - _MOST_REASONS
         return f"there is no notebook of this assignment. {why}" + (f"; and {more:,} more" if more > 0 else "")
     left_out = [found.left_out, *(archive.left_out for archive in found.archives.values())]
-    if lines := [line for one in left_out for line in one.lines()]:
+    if lines := [sentence(note, "en") for one in left_out for note in one.notes()]:
         return "there is no notebook of this assignment in it. " + " ".join(lines).rstrip(".")
-    return f"there is no notebook, only {some(found.seen)}" if found.seen else "there is nothing in the folder"
+    if found.seen:
+        return sentence(message("not_graded.others_only", names=some(found.seen)), "en")
+    return "there is nothing in the folder"

@@ -21,6 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from submissions import SOURCE
 
+from helpers.messages import sentence
+
 TRIED, GRADED = map(int, os.environ.get("BROKEN_NOTEBOOKS", "60 3").split())
 TEMPLATE: dict = json.loads((SOURCE / f"{NAME}.ipynb").read_bytes())
 
@@ -111,7 +113,7 @@ def test_it_is_taken_in_and_restored_or_not_graded_with_a_reason(course, assignm
         except NotGraded as reason:
             assert str(reason).startswith("there is no") and str(reason).isprintable() and not clean.exists()
             return
-        assert all(line.isprintable() for line in record)
+        assert all(sentence(note, "en").isprintable() for note in record)
         notebook = nbformat.read(clean / f"{NAME}.ipynb", as_version=4)
         nbformat.validate(notebook)
         where = {"db_url": f"sqlite:///{course.folder / 'gradebook.db'}", "assignment": NAME, "notebook": NAME}

@@ -14,6 +14,8 @@ from grading.intake import take_in
 from grading.which_notebook import Assignment, NotGraded
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from helpers.messages import sentence
+
 ASSIGNMENT = Assignment(
     name="work",
     gaps={"add": "def add(a, b): ...", "words": "*Your words*"},
@@ -53,7 +55,7 @@ class Taking:
     def __call__(self, **settings) -> list[str]:
         before = self._state()
         try:
-            return take_in(self.folder, self.clean, ASSIGNMENT, **settings)
+            return [sentence(note, "en") for note in take_in(self.folder, self.clean, ASSIGNMENT, **settings)]
         finally:
             assert self._state() == before
             assert all(stat.S_IMODE(path.lstat().st_mode) in (0o600, 0o700) for path in self.clean.rglob("*"))
@@ -130,7 +132,7 @@ def test_a_file_that_becomes_a_link_after_it_was_found_is_not_followed(taking, t
         folder.symlink_to(tmp_path)
 
     monkeypatch.setattr(intake.Search, "search", exchange_meanwhile)
-    record = take_in(taking.folder, taking.clean, ASSIGNMENT)
+    record = [sentence(note, "en") for note in take_in(taking.folder, taking.clean, ASSIGNMENT)]
     assert record == ["left out, as it can't be read: `own.txt`, `folder/own.txt`."]
     assert taking.files == {"work.ipynb"}
 
