@@ -40,8 +40,8 @@ def release(settings: Settings, course: Path) -> Path:
 def contents(settings: Settings, released: Path) -> dict[str, Path]:
     """For each file of the zip, where its content lies."""
     files = {path.name: path for path in (HERE / "student").iterdir()}
-    readme = text_of(files["README.md"].read_text(encoding="utf-8"), settings, "assignment/student/README.md")
-    (released / "README.md").write_text(readme, encoding="utf-8")
+    text = text_of(settings.readme.read_text(encoding="utf-8"), settings, str(settings.readme))
+    (released / "README.md").write_text(text, encoding="utf-8")
     files |= {path.name: path for path in released.iterdir() if path.is_file()}
     files |= {name: ROOT / name for name in HELPERS}
     files |= {f"{DATA}/{path.name}": path for path in (*(ROOT / DATA).glob("*.gz"), ROOT / DATA / "README.md")}
@@ -67,7 +67,7 @@ def build(settings: Settings) -> None:
     if others := [part for part in settings.points if part not in PARTS]:
         print(f"\nPoints that the judge does not give: {', '.join(others)}")
     if places := re.findall(r"\[([A-Z]{2}[A-Z ]+)[\]:]", readme):
-        print(f"\nStill to be filled in, in assignment/student/README.md: {', '.join(places)}")
+        print(f"\nStill to be filled in, in {settings.readme.relative_to(ROOT)}: {', '.join(places)}")
 
 
 def main(wanted: list[str]) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from string import ascii_lowercase
 
 import nbformat
@@ -14,7 +15,7 @@ from grading.settings import BadSettings, Settings
 from jinja2 import Environment, StrictUndefined, TemplateError
 from nbformat.notebooknode import NotebookNode
 
-from helpers.messages import message
+from helpers.messages import message, sentence, written
 
 # The heading of a task or a part names it by its number. Any other heading, or a line, ends the part before it.
 _NUMBERED = re.compile(r"^(##?) .*?\{\{ *number\.(\w+) *\}\}", re.MULTILINE)
@@ -43,6 +44,9 @@ def notebook_of(settings: Settings) -> NotebookNode:
         BadSettings: the template does not go with these settings.
     """
     notebook = nbformat.read(settings.template / "notebook.ipynb", as_version=4)
+    translated = texts(settings)
+    for cell in notebook.cells:
+        cell.source = translated.get(cell.id, cell.source)
     placed, kept = _sections(notebook.cells), []
     values = _values(settings, [section for section in placed if section])
     for cell, section in zip(notebook.cells, placed, strict=True):
@@ -59,6 +63,15 @@ def notebook_of(settings: Settings) -> NotebookNode:
         kept.append(cell)
     notebook.cells = kept
     return notebook
+
+
+def texts(settings: Settings) -> dict[str, str]:
+    """The cells of text in the language of the assignment, by their ids; none in that of the template, English."""
+    file = settings.translations / "notebook.md"
+    if settings.language == "en":
+        return {}
+    _, *pieces = re.split(r"^<!-- (\S+) -->\n", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return dict(zip(pieces[::2], map(str.rstrip, pieces[1::2]), strict=True))
 
 
 def text_of(text: str, settings: Settings, where: str) -> str:
@@ -126,22 +139,25 @@ def _steps(settings: Settings, part: str) -> list[float]:
 
 def _general(settings: Settings) -> dict[str, object]:
     deadline = "[DEADLINE]" if settings.deadline is None else f"{settings.deadline:%Y-%m-%d %H:%M, %Z}"
-    return {"name": settings.name, "title": settings.title, "digits": settings.digits, "deadline": deadline}
+    general = {"name": settings.name, "title": settings.title, "digits": settings.digits, "deadline": deadline}
+    return general | {"language": settings.language}
 
 
-def _listed(things: Sequence[object]) -> str:
+def _listed(digits: Sequence[int], language: str) -> str:
     """In words, as in: 0, 1 and 5."""
-    return " and ".join([", ".join(map(str, things[:-1])), str(things[-1])])
+    *first, last = digits
+    return sentence(message("digits", first=first, last=last), language)
 
 
-def _plain(value: object) -> object:
+def _plain(value: object, language: str) -> object:
     """A number of points as people write it."""
-    return f"{round(value, 2):g}" if isinstance(value, float) else value
+    return written(round(value, 2), "g", language) if isinstance(value, float) else value
 
 
 def _render(text: str, values: dict[str, object], where: str) -> str:
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_plain)
-    environment.filters["listed"] = _listed
+    plain = partial(_plain, language=str(values["language"]))
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=plain)
+    environment.filters["listed"] = partial(_listed, language=str(values["language"]))
     try:
         return environment.from_string(text).render(values)
     except TemplateError as error:

@@ -48,6 +48,11 @@ def sentence(said: Message, language: str, speaker: str = "") -> str:
     return _Writer(_catalogue(language), speaker).text(said)
 
 
+def written(number: float, form: str, language: str) -> str:
+    """A number in one of Python's forms, such as `".2%"`, as it is written in this language."""
+    return _Writer(_catalogue(language), "").format_field(number, form)
+
+
 def as_data(said: Message) -> dict:
     """The message as JSON can hold it: `{"code": ..., "values": {...}}`, and so are the messages among its values."""
     return {"code": said.code, "values": {name: _plain(value) for name, value in said.values.items()}}

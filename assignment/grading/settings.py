@@ -36,7 +36,7 @@ class Settings:
         name: nbgrader's for the assignment, and that of its notebook.
         points: of each part, in the order of the notebook.
         digits: those whose images are chosen and visualised.
-        language: in which students are told what is wrong, one of `LANGUAGES`.
+        language: of texts, checks and feedback, one of `LANGUAGES`.
         deadline: with its time zone.
         penalty: the points that each day takes off which begins after the deadline.
         course: the folder of nbgrader's course.
@@ -55,6 +55,16 @@ class Settings:
     def template(self) -> Path:
         """Of what is in this folder, and of the settings, what nbgrader reads is made."""
         return self.course / "template"
+
+    @property
+    def translations(self) -> Path:
+        """The folder of its texts in its language, where that is not English."""
+        return self.course / "translations" / self.language
+
+    @property
+    def readme(self) -> Path:
+        """What the students' README is made of."""
+        return (self.course / "student" if self.language == "en" else self.translations) / "README.md"
 
     @property
     def source(self) -> Path:
