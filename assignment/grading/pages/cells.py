@@ -18,6 +18,7 @@ from grading.pages.drawing import can_be_drawn
 from grading.pages.harmless import decoded, harmless, preformatted
 from grading.pages.room import Room
 from grading.pages.words import words
+from helpers.messages import Message, message, sentence
 
 # Beyond so many characters, code has no colours. A terminal's text has none beyond so many steps, of which reading it
 # takes its length for each change of colour.
@@ -54,13 +55,13 @@ class Cell:
     comment: Markup | None
 
 
-def cells_of(nb: NotebookNode, folder: Path | None) -> list[Cell]:
+def cells_of(nb: NotebookNode, folder: Path | None, language: str = "en") -> list[Cell]:
     """All cells of the notebook, which lies in `folder`, if it lies anywhere."""
     room = Room()
-    return [_cell(cell, folder, room) for cell in nb.cells]
+    return [_cell(cell, folder, room, language) for cell in nb.cells]
 
 
-def _cell(cell: NotebookNode, folder: Path | None, room: Room) -> Cell:
+def _cell(cell: NotebookNode, folder: Path | None, room: Room, language: str) -> Cell:
     kind = {"markdown": "words", "code": "code"}.get(cell.cell_type, "raw")
     source = _text(cell.get("source", ""))
     if kind == "words":
@@ -75,7 +76,7 @@ def _cell(cell: NotebookNode, folder: Path | None, room: Room) -> Cell:
     return Cell(
         kind=kind,
         shown=shown,
-        outputs=[output_of(output, room) for output in cell.get("outputs", [])] if kind == "code" else [],
+        outputs=[output_of(output, room, language) for output in cell.get("outputs", [])] if kind == "code" else [],
         count=str(count) if isinstance(count, int) else "",
         name=str(data.get("grade_id", "")),
         answered=bool(data.get("solution") or data.get("task")),
@@ -86,14 +87,14 @@ def _cell(cell: NotebookNode, folder: Path | None, room: Room) -> Cell:
     )
 
 
-def output_of(output: NotebookNode, room: Room) -> Markup:
+def output_of(output: NotebookNode, room: Room, language: str) -> Markup:
     """What an output shows: of all its forms the richest of which something is left, or which forms there are."""
-    if room.is_left and room.take(len(shown := _shown(output, room))):
+    if room.is_left and room.take(len(shown := _shown(output, room, language))):
         return shown
-    return Markup('<p class="left-out">An output is not shown here, as there is too much on this page.</p>')
+    return _left_out(message("page.too_much"), language)
 
 
-def _shown(output: NotebookNode, room: Room) -> Markup:
+def _shown(output: NotebookNode, room: Room, language: str) -> Markup:
     if output.get("output_type") == "stream":
         return _coloured(_text(output.get("text", "")))
     if output.get("output_type") == "error":
@@ -105,8 +106,12 @@ def _shown(output: NotebookNode, room: Room) -> Markup:
     for form, show in _FORMS.items():
         if form in data and _shows(shown := show(form, _text(data[form]), output.get("metadata"), room)):
             return shown
-    forms = ", ".join(map(str, data)) or "no type at all"
-    return Markup('<p class="left-out">An output of {} is not shown here.</p>').format(forms)
+    forms = [str(form) for form in data] or message("page.no_form")
+    return _left_out(message("page.not_shown", forms=forms), language)
+
+
+def _left_out(why: Message, language: str) -> Markup:
+    return Markup('<p class="left-out">{}</p>').format(sentence(why, language))
 
 
 def _shows(markup: Markup) -> bool:

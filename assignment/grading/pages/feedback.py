@@ -82,15 +82,16 @@ class FeedbackPage(Exporter):
         nb, resources = super().from_notebook_node(nb, resources, **settings)  # takes nbgrader's steps
         about = resources["nbgrader"]
         sheet = style("cells.css", "feedback.css")
+        language = settings_of(about["assignment"]).language
         values = {
             "notebook": about["notebook"],
             "score": about["score"],
             "most": about["max_score"],
             "late": about["late_penalty"],
             "notes": take_record(nb),
-            "cells": cells_of(nb, Path(resources["metadata"]["path"])),
+            "cells": cells_of(nb, Path(resources["metadata"]["path"]), language),
             "style": sheet,
             "policy": policy(sheet),
-            **words_in(settings_of(about["assignment"]).language),
+            **words_in(language),
         }
         return environment().get_template("feedback.html.j2").render(values), resources

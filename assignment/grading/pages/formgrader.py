@@ -75,9 +75,10 @@ class _Submissions:
     def from_filename(self, filename: str, resources: dict) -> tuple[str, dict]:
         nb = nbformat.read(filename, as_version=4)
         notes = take_record(nb)
-        cells = cells_of(nb, Path(filename).parent)
+        language = settings_of(resources["assignment_id"]).language
+        cells = cells_of(nb, Path(filename).parent, language)
         sheet = style("cells.css", "submission.css")
-        values = resources | words_in(settings_of(resources["assignment_id"]).language)
+        values = resources | words_in(language)
         html = _render(self.handler, "submission.html.j2", notes=notes, cells=cells, style=sheet, **values)
         return html, resources
 
