@@ -246,7 +246,7 @@ def test_a_drawing_is_read_as_the_network_takes_it(cnn, images, digits):
     wanted = DeconvNet(cnn).project(DeconvNet(cnn).record(digits[:1]), "relu:2", [40])[0, 0, 0]
     torch.testing.assert_close(seen.panels[0].pixels, wanted, rtol=1e-3, atol=1e-4)
     sheet = explorer._pictures[-1]
-    sheet.receive({"pick": 3})
+    sheet.receive({"pick": 3}, [])
     assert explorer.controls["map"].value == int(sheet.words["labels"][3])
 
 

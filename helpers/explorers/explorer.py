@@ -135,7 +135,7 @@ class Thumbnails:
             "levels": b"".join(levels for _, levels in drawn),
         }
 
-    def receive(self, news: dict[str, Any]) -> None:
+    def receive(self, news: dict[str, Any], buffers: Sequence[memoryview]) -> None:
         """What the page tells."""
         self._pick(news["pick"])
 
@@ -294,8 +294,8 @@ class Explorer(AnyWidget):
             self.controls[name].at = change["new"]
             self.set_trait(f"at_{name}", self.controls[name].at)
 
-    def _receive(self, _: object, news: dict[str, Any], buffers: object) -> None:
-        self._parts[news["part"]].receive(news)
+    def _receive(self, _: object, news: dict[str, Any], buffers: Sequence[memoryview]) -> None:
+        self._parts[news["part"]].receive(news, buffers)
 
     def _tell_part(self, k: int, news: dict[str, Any], buffers: Sequence[bytes]) -> None:
         self.send({"part": k, **news}, buffers)

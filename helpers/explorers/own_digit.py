@@ -1,4 +1,4 @@
-"""The explorer of a digit that is drawn by hand."""
+"""The explorer of a digit of one's own, drawn by hand or photographed."""
 
 import asyncio
 import time
@@ -8,12 +8,13 @@ from functools import partial
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from helpers.checks import kind_of
 from helpers.data import as_mnist
 from helpers.deconvnet import Trace
-from helpers.explorers.drawing import Paper
+from helpers.explorers.drawing import SIDE, Paper
 from helpers.explorers.explorer import Bars, Explorer, Note, Picture, Thumbnails
 from helpers.explorers.maps import EveryMap, LayerAndMap
 from helpers.explorers.subject import (
@@ -41,10 +42,12 @@ def draw_a_digit(
 ) -> Explorer:
     """Draw a digit: what the network reads, and what its feature maps saw, follow the stroke.
 
-    The drawing is brought to MNIST's size and place first (`helpers.data.as_mnist`). All reconstructions that are shown
-    small share one scale. For a LeNet5 these are its 22 maps, and the control is `map` (layer and number, as
-    `(2, 11)`), the one that is shown large; so does a click on a thumbnail. For another model they are the strongest
-    sixteen maps of a layer, and the controls are `layer` and `map`.
+    The drawing is brought to MNIST's size and place first (`helpers.data.as_mnist`). A button takes a photograph of a
+    digit in its place (`helpers.photographed.find_digit`), on a telephone from the camera, too.
+
+    All reconstructions that are shown small share one scale. For a LeNet5 these are its 22 maps, and the control is
+    `map` (layer and number, as `(2, 11)`), the one that is shown large; so does a click on a thumbnail. For another
+    model they are the strongest sixteen maps of a layer, and the controls are `layer` and `map`.
 
     Args:
         model: any that reads digits, `(N, 1, 28, 28)` to ten scores, and that `DeconvNet` takes; on the CPU, in eval
@@ -67,6 +70,7 @@ def draw_a_digit(
     read, seen, note = Picture(), Picture(), Note()
     sheets = layers if subject.is_lenet5 else {None: ""}  # of small maps: those of each layer, or of the chosen one
     counts = {called: len(subject.trace.activations[layer][0]) if layer else _SMALL for called, layer in sheets.items()}
+    told: dict[int, str] = {}  # of the photograph, while the paper is as it has left it
     small: dict[object, list[int]] = {}  # the numbers of the maps that each sheet shows
 
     def pick(called: object, place: int) -> None:
@@ -100,6 +104,26 @@ def draw_a_digit(
         pictures = subject.net().project(look.trace, layer, numbers)[0]
         return pictures if look.probabilities is not None else torch.zeros_like(pictures)
 
+    def take(photo: Tensor | str) -> None:
+        """Put the digit of a photograph on the paper; or what was seen of one that holds none."""
+        # By scipy, which takes its time to import, and is needed for photographs alone.
+        from helpers.photographed import NoDigit, find_digit
+
+        told.clear()
+        said, ink, is_read = "This is the digit of the photograph.", np.zeros((SIDE, SIDE)), True
+        try:
+            if isinstance(photo, str):
+                raise ValueError(f"the file {photo} holds no picture that this browser can read; export it as JPEG")
+            found = find_digit(photo)
+        except NoDigit as fault:
+            said, ink, is_read = f"{fault}. The paper shows what was seen.", _on_paper(fault.seen), False
+        except ValueError as fault:
+            said = f"{fault}."
+        else:
+            said, ink = f"{said} {found.note}".rstrip(), np.kron(found.image[0, 0].numpy(), np.ones((10, 10)))
+        told[paper.changes + 1] = said[0].upper() + said[1:]
+        paper.put(ink, is_read)
+
     def draw() -> None:
         check_model(model, "draw_a_digit")
         looked = look(state(model), paper.changes)
@@ -121,7 +145,7 @@ def draw_a_digit(
             names = [f"{called}·{n}" if called else f"{n}" for n in small[called]]
             places = [[in_pixels(pixels)] for pixels in one]
             thumbnails[called].show(names, places, end, place if called == mine else None, "map")
-        note.show([subject.says_what_was_taken_off])
+        note.show([told.get(paper.changes, ""), subject.says_what_was_taken_off])
 
     explorer = Explorer(
         "Draw a digit: what the network reads, and what 22 feature maps saw, follow the stroke"
@@ -133,7 +157,7 @@ def draw_a_digit(
         beside=[paper, shares],
         below=[note],
     )
-    paper.changed = _throttle(_FRAME, explorer.answer)
+    paper.changed, paper.photographed = _throttle(_FRAME, explorer.answer), take
     return explorer
 
 
@@ -166,6 +190,15 @@ def _reader(model: nn.Module, mean: Tensor | Sequence[float] | float, std: Tenso
         given = f"{len(subject.classes)} scores" if subject.classes else "no scores of classes"
         raise ValueError(f"the model gives {given}; {wanted}")
     return subject
+
+
+def _on_paper(seen: Tensor) -> np.ndarray:
+    """What was seen in a photograph, `(H, W)`, as large as the paper has room for."""
+    height, width = (max(1, round(SIDE * side / max(seen.shape))) for side in seen.shape)
+    small = F.interpolate(seen[None, None], size=(height, width), mode="area")[0, 0]
+    ink = np.zeros((SIDE, SIDE))
+    ink[(SIDE - height) // 2 :, (SIDE - width) // 2 :][:height, :width] = small.numpy()
+    return ink
 
 
 def _check_start(start: Tensor) -> None:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from lab import execute, explorer, pictures, pixels, press, readout, run_cell, sheets, values, wait_for
-from PIL import Image, ImageDraw
+from photographs import photograph
+from PIL import ExifTags, Image, ImageDraw
 from test_explorers import IMAGES, MODEL, NET, NOTEBOOKS, limit, see, signed
+from torchvision.transforms.functional import to_pil_image
 
 SEVEN = [[(70, 60), (210, 60)], [(210, 60), (120, 230)], [(100, 150), (190, 150)]]  # with a bar, on 280×280
 
@@ -181,6 +183,34 @@ def test_the_map_by_a_thumbnail_and_by_keys(drawing):
     assert readout(drawing, "map") == "1·3"
     press(drawing, "map", "ArrowRight", 3)
     see_what_follows(drawing, 2, 0)
+
+
+def choose_file(box, path):
+    with box.page.expect_file_chooser() as chosen:
+        box.get_by_role("button", name="photo", exact=True).click()
+    chosen.value.set_files(path)
+
+
+def test_a_photograph_is_read(drawing, tmp_path):
+    """It is turned as its camera noted. A stroke takes it away."""
+    photo = to_pil_image(photograph(IMAGES[0], seed=0))
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6  # to be turned right by a quarter
+    photo.rotate(90, expand=True).save(tmp_path / "seven.jpg", exif=turned)
+    choose_file(drawing, tmp_path / "seven.jpg")
+    drawing.get_by_text("This is the digit of the photograph.", exact=True).wait_for()
+    drawing.get_by_text("read as 7", exact=True).wait_for()
+    see_what_follows(drawing)
+    stroke(drawing, [(140, 40), (140, 240)])
+    wanted = centred(with_a_brush([[(140, 40), (140, 240)]]))
+    wait_for(lambda: np.abs(what_is_read(drawing) - wanted).mean() < 0.02, "the photograph is still on the paper")
+
+
+def test_of_a_file_that_holds_no_picture_it_says_so(drawing, tmp_path):
+    (tmp_path / "notes.txt").write_text("no picture")
+    choose_file(drawing, tmp_path / "notes.txt")
+    drawing.get_by_text("The file notes.txt holds no picture that this browser can read; export it as JPEG.").wait_for()
+    assert not what_is_read(drawing).any()
 
 
 def test_a_cell_that_is_run_again_leaves_one_explorer(opened):

@@ -9,7 +9,7 @@ CSS = (FOLDER / "explorer.css").read_text(encoding="utf-8")
 
 # The forms in which these modules import and export.
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=function|const|class)", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?function|const|class)", re.MULTILINE)
 
 
 def module(name: str) -> str:

@@ -17,7 +17,7 @@ import { colours, picture, thumbnails } from "./picture.js";
  * @property {(key: string) => any} get
  * @property {(key: string, value: unknown) => void} set
  * @property {() => void} save_changes
- * @property {(content: unknown) => void} send
+ * @property {(content: unknown, callbacks?: undefined, buffers?: ArrayBuffer[]) => void} send
  * @property {(event: string, callback: (...values: any[]) => void) => void} on
  *
  * @typedef {object} Part
@@ -70,7 +70,7 @@ function render({ model, el }) {
   const palettes = colours(page.palettes);
   /** @type {Part[]} */
   const parts = page.parts.map((/** @type {any} */ part, /** @type {number} */ k) =>
-    makePart(part, palettes, (news) => model.send({ part: k, ...news })),
+    makePart(part, palettes, (news, buffers) => model.send({ part: k, ...news }, undefined, buffers)),
   );
   parts.forEach(({ element, show, draw }, k) => {
     if (draw) follow(`drawn_${k}`, draw);
@@ -84,7 +84,7 @@ function render({ model, el }) {
 /**
  * @param {any} part
  * @param {import("./picture.js").Palettes} palettes
- * @param {(news: object) => void} tell
+ * @param {(news: object, buffers?: ArrayBuffer[]) => void} tell
  * @returns {Part}
  */
 function makePart(part, palettes, tell) {

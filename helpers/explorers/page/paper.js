@@ -1,10 +1,12 @@
 /**
- * A sheet of paper to draw on with mouse, pen, finger or keys: white ink on black, and a button that clears it.
+ * A sheet of paper to draw on with mouse, pen, finger or keys: white ink on black, and buttons that clear it, and that
+ * take a photograph.
  *
  * Strokes are drawn here at once, and told on: whoever keeps the ink tells them to all sheets that show it.
  */
 
 import { make } from "./make.js";
+import { pixelsOf } from "./photo.js";
 
 const SIDE = 280;
 const PEN = 12; // its radius
@@ -21,7 +23,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
  * @property {boolean} [example] There is other ink, and whether the first stroke is to take it away.
  */
 
-/** @param {(news: News | {ready: true}) => void} tell */
+/** @param {(news: News | {ready: true} | {photo: number[]} | {unreadable: string}, buffers?: ArrayBuffer[]) => void} tell */
 export function paper(tell) {
   const by = Math.random().toString(36);
   const element = make("div", "paper");
@@ -38,7 +40,25 @@ export function paper(tell) {
   const button = make("button", "", "clear");
   button.type = "button";
   button.title = "Clear the paper";
-  element.append(frame, button);
+  const chooser = make("input");
+  chooser.type = "file";
+  chooser.accept = "image/*"; // a telephone offers its camera, too
+  chooser.hidden = true;
+  const photo = make("button", "", "photo");
+  photo.type = "button";
+  photo.title = "Read the digit of a photograph: choose a file, or take one";
+  photo.addEventListener("click", () => chooser.click());
+  chooser.addEventListener("change", async () => {
+    const file = chooser.files?.[0];
+    if (!file) return;
+    const pixels = await pixelsOf(file);
+    chooser.value = ""; // the same file may be chosen again
+    if (pixels) tell({ photo: [pixels.height, pixels.width] }, [pixels.data.buffer]);
+    else tell({ unreadable: file.name });
+  });
+  const buttons = make("div", "buttons");
+  buttons.append(button, photo, chooser);
+  element.append(frame, buttons);
   const context = /** @type {CanvasRenderingContext2D} */ (sheet.getContext("2d"));
   context.strokeStyle = "white";
   context.lineWidth = 2 * PEN;
