@@ -358,7 +358,8 @@ class Explorer(AnyWidget):
 
     def _as_output(self, alt: str, name: str | None) -> tuple[dict, dict]:
         with self._together():
-            self._draw()  # the model may have learnt since the last answer
+            for _ in self._steps():  # the model may have learnt since the last answer
+                pass
             self.fault = ""
         data, metadata = as_image(self.still(), alt, name)._repr_mimebundle_()
         self.open()
