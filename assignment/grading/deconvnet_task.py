@@ -48,7 +48,9 @@ def _unpool_fault(answer: Tensor, signal: Tensor, wanted: Tensor) -> Message:
     corner = deconvnet.unpool(signal, _corners(signal, wanted.shape[-1]), wanted.shape[-2:])
     if same(answer, upsampled) or bool((answer != 0).double().mean() > 0.5):
         return message("unpool.fills_windows")
-    return message("unpool.same_corner") if same(answer, corner) else message("unpool.elsewhere")
+    if same(answer, corner):
+        return message("unpool.same_corner")
+    return message("unpool.values") if (answer != 0).equal(wanted != 0) else message("unpool.elsewhere")
 
 
 def _corners(signal: Tensor, width: int) -> Tensor:
@@ -61,11 +63,18 @@ def rectify(student: Student) -> Marks:
     signal, what = student.draw(2, 3, 4, 5), message("rectify.wants")
     try:
         answer = student.tensor("rectify", signal)
-        wrong = message("rectify.negative") if bool((answer < 0).any()) else message("rectify.changed")
-        marks.add(3, same(answer, deconvnet.rectify(signal)), what, wrong)
+        right = deconvnet.rectify(signal)
+        marks.add(3, same(answer, right), what, _rectify_fault(answer, right))
     except NoAnswer as reason:
         marks.add(3, 0, what, reason.fault)
     return marks
+
+
+def _rectify_fault(answer: Tensor, right: Tensor) -> Message:
+    if (answer < 0).any():
+        return message("rectify.negative")
+    rest_stays = answer.shape == right.shape and same(answer[right > 0], right[right > 0])
+    return message("rectify.not_zero") if rest_stays else message("rectify.changed")
 
 
 _KERNELS: list[tuple[Message | None, Callable[[Tensor], Tensor]]] = [

@@ -185,6 +185,8 @@ def unpool(function) -> None:
         raise Wrong(message("unpool.fills_windows", found=int((back != 0).sum())))
     if not back[0, 0].equal(wanted):
         values, places, found = (str(one[0, 0].tolist()) for one in (signal, switches, back))
+        if (back[0, 0] != 0).equal(wanted != 0):
+            raise Wrong(message("unpool.values", signal=values, switches=places, found=found))
         raise Wrong(message("unpool.elsewhere", signal=values, switches=places, found=found))
     signal, switches = signal.repeat(2, 3, 1, 1), switches.repeat(2, 3, 1, 1)
     signal[1, 2], switches[0, 1], switches[1, 2] = (
@@ -217,6 +219,8 @@ def rectify(function) -> None:
         if (back < 0).any():
             raise Wrong(message("rectify.negative", given=str(values), found=str(back.tolist())))
         if not back.equal(torch.where(signal > 0, signal, 0.0)):
+            if back[signal > 0].equal(signal[signal > 0]):
+                raise Wrong(message("rectify.not_zero", given=str(values), found=str(back.tolist())))
             raise Wrong(message("rectify.changed", given=str(values), found=str(back.tolist())))
     _found_nothing("rectify", message("checked.rectify"))
 

@@ -194,6 +194,11 @@ HARD_TO_SEE = {
         ("rectify", "F.relu(signal)", "F.relu(signal).round()"),
         "what is negative becomes zero, the rest stays",
     ),
+    "unpools twice as much": (
+        ("unpool", "signal.flatten(2))", "2 * signal.flatten(2))"),
+        "the positions are right, the values are not",
+    ),
+    "takes magnitudes": (("rectify", "F.relu(signal)", "signal.abs()"), "what is negative becomes zero"),
     "rectifies in filter_back": (
         ("filter_back", "conv_transpose2d(signal,", "conv_transpose2d(signal.relu(),"),
         "The signal and the filters are negative in places",
