@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from filling import text_of
+from filling import text_of, untranslated
 from grading.judge import PARTS
 from grading.released import DATA, HELPERS
 from grading.settings import BadSettings, Settings, names, settings_of
@@ -66,6 +66,9 @@ def build(settings: Settings) -> None:
         print(f"    {settings.name}/{name}")
     if others := [part for part in settings.points if part not in PARTS]:
         print(f"\nPoints that the judge does not give: {', '.join(others)}")
+    if missing := untranslated(settings):
+        file = (settings.translations / "notebook.md").relative_to(ROOT)
+        print(f"\nNot translated yet, in {file}: the cells {', '.join(missing)}")
     if places := re.findall(r"\[([A-Z]{2}[A-Z ]+)[\]:]", readme):
         print(f"\nStill to be filled in, in {settings.readme.relative_to(ROOT)}: {', '.join(places)}")
 

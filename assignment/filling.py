@@ -74,6 +74,14 @@ def texts(settings: Settings) -> dict[str, str]:
     return dict(zip(pieces[::2], map(str.rstrip, pieces[1::2]), strict=True))
 
 
+def untranslated(settings: Settings) -> list[str]:
+    """The ids of the template's cells of text that are not there in the language of the assignment."""
+    cells = nbformat.read(settings.template / "notebook.ipynb", as_version=4).cells
+    there = texts(settings)
+    written = [cell.id for cell in cells if cell.cell_type == "markdown"]
+    return [] if settings.language == "en" else [name for name in written if name not in there]
+
+
 def text_of(text: str, settings: Settings, where: str) -> str:
     """A text with the name, the title, the digits and the deadline in the places of its fields."""
     return _render(text, _general(settings), where)

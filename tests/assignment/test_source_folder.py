@@ -7,7 +7,7 @@ import sys
 
 import nbformat
 import pytest
-from filling import notebook_of, text_of
+from filling import notebook_of, text_of, untranslated
 from grading.settings import BadSettings, settings_of
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from source_folder import ChangedByHand, make
@@ -86,6 +86,15 @@ def test_a_part_of_ones_own_gets_points_and_a_number(course, made):
     assert "# Task 3 · The 22 visualisations (75 points)" in written(notebook)
     assert cell_named(notebook, "mine").metadata.nbgrader.points == 20
     assert "My own" not in written(made(ALL))
+
+
+def test_what_is_not_translated_is_named(course, made):
+    heading, test = own_part(graded("mine"))
+    add_to_the_template(course, heading, test)
+    made(ALL + "mine = 20")
+    assert untranslated(settings_of("other", course)) == []
+    made('language = "de"\n' + ALL + "mine = 20")
+    assert untranslated(settings_of("other", course)) == [heading.id]
 
 
 def test_a_template_that_does_not_fit_is_named(course, made):
