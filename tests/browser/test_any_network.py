@@ -43,6 +43,7 @@ def test_a_cnns_maps_by_keys(page, cnn):
         press(box, name, "Home")
     press(box, "image", "ArrowRight", 3)
     press(box, "layer", "ArrowRight", LAYERS.index("relu:2"))
+    box.get_by_text("map 0 of layer relu:2", exact=True).wait_for()  # until then the slider of maps ends at 31
     press(box, "map", "ArrowRight", 40)
     trace = DeconvNet(cnn).record((DIGITS[3:4] - 0.1307) / 0.3081)
     maps = trace.activations["relu:2"][0].detach()
