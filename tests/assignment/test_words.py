@@ -27,7 +27,7 @@ def found():
     found = recorded()
     yield found
     (ROOT / "build").mkdir(exist_ok=True)
-    text = "\n".join(f"## {name}\n{said}\n" for name, said in found.items())
+    text = "\n".join(f"## {name}\n{found[name]}\n" for name in SUBMISSIONS if name in found)
     (ROOT / "build" / "words.txt").write_text(text, encoding="utf-8")
 
 
