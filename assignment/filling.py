@@ -76,10 +76,10 @@ def texts(settings: Settings) -> dict[str, str]:
 
 def untranslated(settings: Settings) -> list[str]:
     """The ids of the template's cells of text that are not there in the language of the assignment."""
-    cells = nbformat.read(settings.template / "notebook.ipynb", as_version=4).cells
-    there = texts(settings)
-    written = [cell.id for cell in cells if cell.cell_type == "markdown"]
-    return [] if settings.language == "en" else [name for name in written if name not in there]
+    if settings.language == "en":
+        return []
+    cells, there = nbformat.read(settings.template / "notebook.ipynb", as_version=4).cells, texts(settings)
+    return [cell.id for cell in cells if cell.cell_type == "markdown" and cell.id not in there]
 
 
 def text_of(text: str, settings: Settings, where: str) -> str:
