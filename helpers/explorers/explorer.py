@@ -219,11 +219,11 @@ class Explorer(AnyWidget):
         further: Mapping[str, Control] = {},
         below: Sequence[Note] = (),
     ) -> None:
-        for _ in draw() or ():
-            pass
+        self._draw = draw
+        self._draw_whole()
         self._told = controls
         self.controls = controls = {**controls, **further}
-        self._title, self._pictures, self._draw, self._drawing = title, list(pictures), draw, False
+        self._title, self._pictures, self._drawing = title, list(pictures), False
         self._parts = [*beside, *pictures, *below]
         self.add_traits(
             **{f"range_{name}": Dict(control.range).tag(sync=True) for name, control in controls.items()},
@@ -264,6 +264,10 @@ class Explorer(AnyWidget):
         for _ in self._draw() or ():
             yield False
         yield True
+
+    def _draw_whole(self) -> None:
+        for _ in self._steps():
+            pass
 
     @contextmanager
     def _together(self) -> Iterator[None]:
@@ -358,8 +362,7 @@ class Explorer(AnyWidget):
 
     def _as_output(self, alt: str, name: str | None) -> tuple[dict, dict]:
         with self._together():
-            for _ in self._steps():  # the model may have learnt since the last answer
-                pass
+            self._draw_whole()  # the model may have learnt since the last answer
             self.fault = ""
         data, metadata = as_image(self.still(), alt, name)._repr_mimebundle_()
         self.open()

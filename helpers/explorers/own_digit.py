@@ -65,7 +65,7 @@ def draw_a_digit(
         paper = Paper()
     else:
         _check_start(start)
-        paper = Paper(np.kron(start.detach().cpu().numpy(), np.ones((10, 10))))
+        paper = Paper(_enlarged(start))
     shares = Bars("probability", subject.classes)
     read, seen, note = Picture(), Picture(), Note()
     sheets = layers if subject.is_lenet5 else {None: ""}  # of small maps: those of each layer, or of the chosen one
@@ -120,7 +120,7 @@ def draw_a_digit(
         except ValueError as fault:
             said = f"{fault}."
         else:
-            said, ink = f"{said} {found.note}".rstrip(), np.kron(found.image[0, 0].numpy(), np.ones((10, 10)))
+            said, ink = f"{said} {found.note}".rstrip(), _enlarged(found.image[0, 0])
         told[paper.changes + 1] = said[0].upper() + said[1:]
         paper.put(ink, is_read)
 
@@ -190,6 +190,11 @@ def _reader(model: nn.Module, mean: Tensor | Sequence[float] | float, std: Tenso
         given = f"{len(subject.classes)} scores" if subject.classes else "no scores of classes"
         raise ValueError(f"the model gives {given}; {wanted}")
     return subject
+
+
+def _enlarged(image: Tensor) -> np.ndarray:
+    """An image of MNIST's size `(28, 28)` as large as the paper."""
+    return np.kron(image.detach().cpu().numpy(), np.ones((10, 10)))
 
 
 def _on_paper(seen: Tensor) -> np.ndarray:
