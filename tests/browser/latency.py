@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from lab import pictures, press, readout, rest, take, wait_for, way
+from lab import pictures, press, readout, take, wait_for, way
 from playwright.sync_api import Locator
 
 # What was measured: explorer, slider, how many values it has, seconds.
@@ -15,14 +15,17 @@ TARGETS = {
     ("explore_feature_maps(cnn", "image"): 250,
     ("explore_feature_maps(squeezenet", "map"): 150,
     ("explore_feature_maps(squeezenet", "image"): 500,
+    ("all of LeNet-5", ""): 35,
 }
 
 SLOW = 2  # seconds, within which the slowest answer comes
 
 PACE = 0.06  # seconds from one value to the next: a slider of 22 values in 1.3 s
+MANY = 30  # values of a slider, of which one way there and back gives events enough
 
-# Notes each change of a slider's value, each tooltip that is set, as happens whenever a picture is drawn, and when a
-# frame with it has been painted: a message that is posted before a frame is drawn arrives after it.
+# Notes each change of a slider's value; the tooltips that are set at once, as happens whenever pictures are drawn, in
+# any order; and when a frame with them has been painted: a message that is posted before a frame is drawn arrives after
+# it.
 WATCH = """
     box => {
         const seen = window.watched = {events: [], drawn: []};
@@ -34,11 +37,12 @@ WATCH = """
         }
         const pictures = [...box.querySelectorAll('.picture canvas')];
         new MutationObserver(changes => {
-            const drawn = changes.map(({target}) => ({k: pictures.indexOf(target), title: target.title, at: null}));
-            seen.drawn.push(...drawn);
+            const titles = changes.map(({target}) => [pictures.indexOf(target), target.title]);
+            const drawn = {titles: Object.fromEntries(titles), at: null};
+            seen.drawn.push(drawn);
             requestAnimationFrame(() => {
                 const {port1, port2} = new MessageChannel();
-                port1.onmessage = () => drawn.forEach(one => one.at = performance.now());
+                port1.onmessage = () => drawn.at = performance.now();
                 port2.postMessage(0);
             });
         }).observe(box, {attributeFilter: ['title'], subtree: true});
@@ -64,8 +68,8 @@ class Drag:
     last_is_shown: bool
 
 
-def drag_through(box: Locator, name: str, picture: int, sweeps: int = 3) -> Drag:
-    """Drag a slider to its end and back, `sweeps` times.
+def drag_through(box: Locator, name: str, picture: int) -> Drag:
+    """Drag a slider to its end and back: three times, or once if it has many values.
 
     Args:
         picture: the number of the large picture whose tooltip differs from value to value.
@@ -75,6 +79,7 @@ def drag_through(box: Locator, name: str, picture: int, sweeps: int = 3) -> Drag
     place, mouse = way(box, name), box.page.mouse
     take(box, name)
     steps = len(title_of) - 1
+    sweeps = 1 if steps > MANY else 3
     start = time.monotonic()
     for k in range(1, 2 * sweeps * steps + 1):
         share = 1 - abs(k / steps % 2 - 1)  # to the end and back, again and again
@@ -98,28 +103,27 @@ def titles(box: Locator, name: str, picture: int) -> dict[str, str]:
     time.sleep(SLOW)
     found = {}
     while (value := readout(box, name)) not in found:
-        rest(box)
         wait_for(lambda: title() not in found.values(), "the picture's tooltip does not tell the values apart")
         found[value] = title()
         press(box, name, "ArrowRight")
     press(box, name, "Home")
-    time.sleep(SLOW)
+    wait_for(lambda: title() == found[readout(box, name)], "the beginning is not shown again")
     return found
 
 
 def latencies(watched: dict, name: str, picture: int, title_of: dict[str, str]) -> tuple[list[float], bool]:
     """Seconds from each event to the frame that answers it, and whether the last answer is that of the last event.
 
-    An answer begins when the named picture is drawn, and ends with the last of all pictures that are drawn before the
-    next answer begins. Answers come in the order of their events, though not each event has one: it is then answered by
-    the answer to a later one.
+    An answer begins with the pictures among which the named one is drawn, and ends with the last that are drawn before
+    the next answer begins. Answers come in the order of their events, though not each event has one: it is then
+    answered by the answer to a later one.
     """
     answers = []  # [title, end]
-    for one in watched["drawn"]:
-        if one["k"] == picture:
-            answers.append([one["title"], 0.0])
+    for drawn in watched["drawn"]:
+        if f"{picture}" in drawn["titles"]:
+            answers.append([drawn["titles"][f"{picture}"], 0.0])
         if answers:
-            answers[-1][1] = max(answers[-1][1], one["at"])
+            answers[-1][1] = drawn["at"]
     events = []
     for at, which, value in watched["events"]:
         # The slider also writes its value again when it is let go.

@@ -3,7 +3,7 @@
 import any_network
 import pytest
 from lab import explorer, press
-from latency import LATENCIES, drag_through
+from latency import LATENCIES, drag_through, latencies
 from test_explorers import NOTEBOOKS
 
 # The notebook, its explorer, the slider, and the picture whose tooltip names the value.
@@ -38,3 +38,17 @@ def test_a_slider_is_followed_to_its_last_value(notebook, call, name, picture, o
     page.set_viewport_size(before)
     LATENCIES.append((call.rstrip("(, "), name, drag.values, drag.seconds))
     assert drag.seconds and drag.last_is_shown
+
+
+def test_pictures_that_are_drawn_at_once_are_one_answer():
+    """In whatever order their tooltips are set: else one answer would end with the next."""
+    values = {"1": "map 1", "2": "map 2"}
+    watched = {
+        "events": [[0, "map", "1"], [60, "map", "2"]],
+        "drawn": [
+            {"titles": {"-1": "map 15", "1": "map 1"}, "at": 40},
+            {"titles": {"2": "what it saw"}, "at": 50},
+            {"titles": {"-1": "map 15", "1": "map 2"}, "at": 100},
+        ],
+    }
+    assert latencies(watched, "map", 1, values) == ([0.05, 0.04], True)
