@@ -121,7 +121,7 @@ def test_assignment():
     add("assignment")
     # Its pages are looked at in Chromium.
     add("browser")
-    call("-m", "pytest", "tests/assignment")
+    call("-m", "pytest", "tests/assignment", *SIDE_BY_SIDE, OMP_NUM_THREADS="1")
 
 
 @command
