@@ -128,21 +128,25 @@ def right_or_by_stand_ins(
     call: tuple,
     wanted: Tensor,
     stand_ins: Sequence[str],
-    by_stand_ins: Tensor,
-    explain: Callable[[Tensor], Message],
-) -> tuple[bool, Message | None]:
+    by_stand_ins: Callable[[Tensor], tuple[bool, list[Message]]],
+    explain: Callable[[Tensor], list[Message]],
+    otherwise: Message,
+) -> tuple[bool, list[Message]]:
     """Whether the `call` gives what is wanted, or, with stand-ins for the student's own functions, what they lead to.
 
-    If it does neither, what is wrong: a word on the shape, or what `explain` says of an answer that has the right one.
+    If it does neither, what may be wrong: a word on the shape, or what `explain` says of an answer that has the right
+    one, or what `by_stand_ins` says: with mistakes in the student's own functions, that alone sees the one in the call.
     """
+    faults = []
     try:
         answer = student.tensor(*call)
         if same(answer, wanted):
-            return True, None
-        fault = explain(answer) if answer.shape == wanted.shape else wrong_shape(answer, wanted)
+            return True, []
+        faults = explain(answer) if answer.shape == wanted.shape else [wrong_shape(answer, wanted)]
     except NoAnswer as reason:
-        fault = reason.fault
+        faults = [reason.fault]
     try:
-        return same(student.tensor(*call, stand_ins=stand_ins), by_stand_ins), fault
+        right, found = by_stand_ins(student.tensor(*call, stand_ins=stand_ins))
     except NoAnswer:
-        return False, fault
+        right, found = False, []
+    return right, faults or found or [otherwise]

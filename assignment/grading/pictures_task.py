@@ -76,30 +76,35 @@ def visualise(student: Student) -> Marks:
         (2, [(3, 1, 3, 1), (5, 3, 3, 0)], (20, 17), message("visualise.wants.other_sizes")),
     ):
         features, image = without_ties(student, convs, (1, 1, *size))
-        right, fault = _is_visualisation(student, features, image)
-        marks.add(worth, right, what, fault)
+        right, faults = _is_visualisation(student, features, image)
+        marks.add(worth, right, what, *faults)
     return marks
 
 
-def _is_visualisation(student: Student, features: list[dict], image: Tensor) -> tuple[bool, Message | None]:
+def _is_visualisation(student: Student, features: list[dict], image: Tensor) -> tuple[bool, list[Message]]:
     """Right is what the reference gives, or the stand-in for the student's `project`, map by map."""
     counts = [len(one["bias"]) for one in features]
     wanted = torch.cat([reference(features, image, layer)[0, :, 0] for layer in (1, 2)])
-    other_order = torch.cat([wanted[counts[0] :], wanted[: counts[0]]])
-    by_stand_in = [
-        remote.STAND_INS["project"](None, image, layer, channel)[0, 0]
-        for layer, count in enumerate(counts, start=1)
-        for channel in range(count)
-    ]
+    by_stand_ins = torch.stack(
+        [
+            remote.STAND_INS["project"](None, image, layer, channel)[0, 0]
+            for layer, count in enumerate(counts, start=1)
+            for channel in range(count)
+        ]
+    )
+
+    def explain(answer: Tensor, maps: Tensor) -> list[Message]:
+        other_order = torch.cat([maps[counts[0] :], maps[: counts[0]]])
+        return [message("visualise.layer_2_first")] if same(answer, other_order) else []
+
     return right_or_by_stand_ins(
         student,
         ("visualise", {"@features": features}, image),
         wanted,
         ["project"],
-        torch.stack(by_stand_in),
-        lambda answer: (
-            message("visualise.layer_2_first") if same(answer, other_order) else message("visualise.wrong_values")
-        ),
+        lambda answer: (same(answer, by_stand_ins), explain(answer, by_stand_ins)),
+        lambda answer: explain(answer, wanted),
+        message("visualise.wrong_values"),
     )
 
 

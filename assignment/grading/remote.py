@@ -248,26 +248,28 @@ SERVICES: dict[str, Callable] = {
 
 # Stand-ins for the student's functions. They do nothing sensible, but what they do depends on all that they are given:
 # so whoever puts them together in the right order gets what the judge gets, and their own steps need not be right.
+# As with the right steps, keeping a map twice or rectifying what is not negative changes nothing, and it makes no
+# difference whether a signal is rectified before or after it is unpooled.
 
 
 def _stand_in_keep_channel(maps: Tensor, channel: int) -> Tensor:
-    alone = maps / 10
-    alone[:, channel] = 2 * maps[:, channel]
+    alone = torch.full_like(maps, 0.5)
+    alone[:, channel] = maps[:, channel]
     return alone
 
 
 def _stand_in_unpool(signal: Tensor, switches: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(signal - 0.1 * (switches % 7), size=tuple(size))
+    return F.interpolate(signal * (1 + 0.1 * (switches % 7)), size=tuple(size))
 
 
 def _stand_in_rectify(signal: Tensor) -> Tensor:
-    return signal.abs() + 0.5
+    return signal.abs()
 
 
 def _stand_in_filter_back(signal: Tensor, conv: nn.Conv2d) -> Tensor:
     grow = conv.kernel_size[0] - 1 - 2 * int(conv.padding[0])
     mixed = torch.einsum("nohw,oi->nihw", signal, conv.weight.detach().mean(dim=(2, 3)))
-    return F.pad(mixed, (grow, 0, grow, 0)) - 0.2
+    return F.pad(mixed, (grow, 0, grow, 0)) - 3
 
 
 def _stand_in_project(features: nn.Sequential, images: Tensor, layer: int, channel: int) -> Tensor:
