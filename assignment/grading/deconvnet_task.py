@@ -22,13 +22,13 @@ def unpool(student: Student) -> Marks:
     for worth, shape, size, what in (
         (6, (1, 1, 5, 6), (10, 12), message("unpool.wants.positions")),
         (2, (3, 4, 5, 5), (10, 10), message("unpool.wants.own_switches")),
-        (2, (2, 3, 4, 6), (9, 13), message("unpool.wants.odd_sizes")),
+        (2, (1, 1, 4, 6), (9, 13), message("unpool.wants.odd_sizes")),
     ):
         signal, switches = student.draw(*shape), _switches(student, shape, size)
         wanted = deconvnet.unpool(signal, switches, size)
         try:
             answer = student.tensor("unpool", signal, switches, size)
-            marks.add(worth, same(answer, wanted), what, _unpool_fault(answer, signal, wanted))
+            marks.add(worth, same(answer, wanted), what, _unpool_fault(answer, signal, switches, wanted))
         except NoAnswer as reason:
             marks.add(worth, 0, what, reason.fault)
     return marks
@@ -41,9 +41,12 @@ def _switches(student: Student, shape: tuple[int, ...], size: tuple[int, int]) -
     return row * size[1] + column
 
 
-def _unpool_fault(answer: Tensor, signal: Tensor, wanted: Tensor) -> Message:
+def _unpool_fault(answer: Tensor, signal: Tensor, switches: Tensor, wanted: Tensor) -> Message:
     if answer.shape != wanted.shape:
         return wrong_shape(answer, wanted)
+    for first in (switches[:1, :1], switches[:, :1], switches[:1]):
+        if same(answer, deconvnet.unpool(signal, first.expand_as(switches), wanted.shape[-2:])):
+            return message("unpool.first_switches")
     upsampled = F.interpolate(signal, size=wanted.shape[-2:])
     corner = deconvnet.unpool(signal, _corners(signal, wanted.shape[-1]), wanted.shape[-2:])
     if same(answer, upsampled) or bool((answer != 0).double().mean() > 0.5):

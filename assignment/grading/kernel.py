@@ -150,13 +150,22 @@ class StudentKernel(NbGraderPreprocessor):
                     self._note(message("record.error", error=name, cell=where))
         self._look_at_the_clock()
 
-    def ask(self, index: int, function: str, *arguments, keep: str = "", stand_ins: Sequence[str] = ()) -> object:
+    def ask(
+        self,
+        index: int,
+        function: str,
+        *arguments,
+        keep: str = "",
+        stand_ins: Sequence[str] = (),
+        as_cell: bool = False,
+    ) -> object:
         """What the student's `function` says to `arguments`, in the kernel as cell `index` finds it.
 
         Args:
             arguments: tensors, numbers, and what `remote.decode` understands.
             keep: a name under which the answer stays in the kernel, for `{"@kept": name}`.
             stand_ins: the student's functions that are replaced by those of `remote` for this call.
+            as_cell: whether it may take as long as a cell.
 
         Raises:
             NoAnswer: the function raises, is not there, takes too long, takes the kernel with it, or answers what can't
@@ -172,7 +181,7 @@ class StudentKernel(NbGraderPreprocessor):
         torch.save(
             {"function": function, "arguments": list(arguments), "keep": keep, "stand_ins": list(stand_ins)}, question
         )
-        limit = self._time(self.call_timeout)
+        limit = self._time(self.timeout if as_cell else self.call_timeout)
         try:
             files = f"{f'{self._places.ours}/{question.name}'!r}, {f'{self._places.answers}/{answer.name}'!r}"
             late = self._call("remote.py", f"['answer']({files}, globals())", index, limit)

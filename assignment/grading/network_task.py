@@ -1,5 +1,8 @@
 """Task 1: the network, what is inside it, and its training."""
 
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,12 +22,24 @@ def shapes(maps1: int, maps2: int) -> list[tuple[int, ...]]:
     ]
 
 
-def forward(values: list[Tensor], images: Tensor) -> Tensor:
-    """The log-probabilities of the network with these weights and biases, in the order of `shapes`."""
-    signal = F.max_pool2d(F.relu(F.conv2d(images, values[0], values[1], padding=2)), 2)
-    signal = F.max_pool2d(F.relu(F.conv2d(signal, values[2], values[3])), 2).flatten(1)
-    signal = F.relu(F.linear(signal, values[4], values[5]))
-    signal = F.relu(F.linear(signal, values[6], values[7]))
+def forward(
+    values: list[Tensor],
+    images: Tensor,
+    pool: Callable[[Tensor, int], Tensor] = F.max_pool2d,
+    relus: Sequence[bool] = (True,) * 4,
+) -> Tensor:
+    """The log-probabilities of the network with these weights and biases, in the order of `shapes`.
+
+    With another pooling, or without the ReLU after some of the first four layers, those of a network with a mistake.
+    """
+
+    def relu(layer: int, signal: Tensor) -> Tensor:
+        return F.relu(signal) if relus[layer] else signal
+
+    signal = pool(relu(0, F.conv2d(images, values[0], values[1], padding=2)), 2)
+    signal = pool(relu(1, F.conv2d(signal, values[2], values[3])), 2).flatten(1)
+    signal = relu(2, F.linear(signal, values[4], values[5]))
+    signal = relu(3, F.linear(signal, values[6], values[7]))
     return F.linear(signal, values[8], values[9]).log_softmax(dim=1)
 
 
@@ -52,14 +67,20 @@ def build_cnn(student: Student) -> Marks:
     marks.add(2, shape, wanted, reason or message("build_cnn.outputs_of_another_shape", found=sizes(answer)))
     one = shape and same(answer.exp().sum(dim=1), torch.ones(5)) and bool((answer <= 1e-6).all())
     fault: Message | None = message("build_cnn.no_log_probabilities") if shape else message("not_looked_at")
+    if shape and same(answer.sum(dim=1), torch.ones(5)) and bool((answer >= 0).all()):
+        fault = message("build_cnn.probabilities")
     marks.add(2, one, message("build_cnn.wants.log_probabilities"), fault)
     fault = reason or _shape_fault(student, "cnn", 6, 16)
     marks.add(2, not fault, message("build_cnn.wants.shapes"), fault)
-    fault = fault or _forward_fault(student, "cnn", images, 6, 16)
-    marks.add(2, not fault, message("build_cnn.wants.layers"), fault)
+    faults = [fault] if fault else _forward_faults(student, "cnn", images, 6, 16)
+    marks.add(2, not faults, message("build_cnn.wants.layers"), *faults)
     try:
         student.ask("build_cnn", 4, 9, keep="other cnn")
-        fault = _shape_fault(student, "other cnn", 4, 9) or _forward_fault(student, "other cnn", images, 4, 9)
+        fault = _shape_fault(student, "other cnn", 4, 9)
+        if not fault:
+            found = _forward_faults(student, "other cnn", images, 4, 9)
+            # What is wrong with other numbers of maps alone: the rest has cost its points in the line above.
+            fault = found[0] if found and not faults else None
     except NoAnswer as error:
         fault = error.fault
     marks.add(2, not fault, message("build_cnn.wants.other_maps"), fault)
@@ -90,23 +111,51 @@ def _shape_fault(student: Student, name: str, maps1: int, maps2: int) -> Message
     )
 
 
-def _forward_fault(student: Student, name: str, images: Tensor, maps1: int, maps2: int) -> Message | None:
+def _forward_faults(student: Student, name: str, images: Tensor, maps1: int, maps2: int) -> list[Message]:
     values = _values(student, maps1, maps2)
     try:
         student.ask("@set parameters", {"@kept": name}, values)
         answer = student.tensor("@outputs", {"@kept": name}, images)
     except NoAnswer as reason:
-        return reason.fault
-    return None if same(answer, forward(values, images)) else message("build_cnn.wrong_outputs")
+        return [reason.fault]
+    for faults, pool, relus in _KNOWN:
+        outputs = forward(values, images, pool, relus)
+        # Whatever stands in the place of log-softmax has its own line.
+        if any(same(made, outputs) for made in (answer, answer.log_softmax(dim=1), answer.clamp(min=1e-30).log())):
+            return faults
+    return [message("build_cnn.wrong_outputs")]
+
+
+_Pool = Callable[[Tensor, int], Tensor]
+_POOLS: list[tuple[list[Message], _Pool]] = [
+    ([], F.max_pool2d),
+    ([message("build_cnn.average_pooling")], F.avg_pool2d),
+]
+
+
+def _known() -> Iterator[tuple[list[Message], _Pool, tuple[bool, ...]]]:
+    """No mistake, and known ones in all combinations."""
+    for (pooling, pool), relus in itertools.product(_POOLS, itertools.product((True, False), repeat=4)):
+        missing = ", ".join(str(layer) for layer, there in enumerate(relus, start=1) if not there)
+        yield [*pooling, *([message("build_cnn.no_relu", layers=missing)] if missing else [])], pool, relus
+
+
+_KNOWN = sorted(_known(), key=lambda one: len(one[0]))
 
 
 def look_inside(student: Student) -> Marks:
+    """On the student's own network; where that is not enough, on one that is right, if their function can read it."""
+    own = _looked_inside(student, "build_cnn")
+    return own if own.share == 1 else max(own, _looked_inside(student, "@network"), key=lambda marks: marks.share)
+
+
+def _looked_inside(student: Student, builds: str) -> Marks:
     marks = Marks()
     worth = {f"{what}{layer}": points for layer in (1, 2) for what, points in INSIDE.items()}
     values = _values(student, 6, 16)
     images = torch.rand(3, 1, 28, 28, generator=student.random)
     try:
-        student.ask("build_cnn", keep="cnn")
+        student.ask(builds, keep="cnn")
         student.ask("@set parameters", {"@kept": "cnn"}, values)
         inside = student.ask("look_inside", {"@kept": "cnn"}, images)
         if not isinstance(inside, dict) or "@type" in inside:
@@ -175,14 +224,40 @@ def _switch_fault(answer: object, maps: Tensor) -> Message | None:
 
 
 def train(student: Student) -> Marks:
-    """Two things: how well the network reads that was trained, and whether `train` learns labels that exist nowhere."""
-    marks = Marks()
-    reads, fault = _accuracy(student)
-    for wanted in (0.90, 0.97, 0.98):
-        found = fault or message("train.reads", share=reads)
-        marks.add(2, not fault and reads >= wanted, message("train.wants.share", share=wanted), found)
-    learns = message("train.wants.other_labels")
-    images, labels = load_mnist("train")
+    """Two things: how well the network reads that was trained, and whether `train` learns labels that exist nowhere.
+
+    Where `my_network` falls short, `train` is given a right network, within the time of a cell, and the better one
+    counts: neither a mistake in task 1a nor bad luck near a limit costs points here.
+    """
+    marks, images, labels = Marks(), *load_mnist("train")
+    learns, not_learnt = _learns_other_labels(student, images, labels)
+    reads, fault = _accuracy(student, "my_network")
+    ours = False
+    dishonest = fault is not None and fault.code in ("train.given_network", "train.whatever_weights")
+    if reads < _ENOUGH[-1] and not dishonest and learns is not None:
+        try:
+            student.ask("@network", keep="ours")
+            student.ask("train", {"@kept": "ours"}, images, labels, as_cell=True)
+            again, unread = _accuracy(student, "ours")
+        except NoAnswer:
+            again, unread = 0.0, None  # what is wrong with the student's own network is said
+        ours = again > reads and again >= _ENOUGH[0]
+        if ours:
+            reads, fault = again, unread
+    for share in _ENOUGH:
+        wanted = message("train.wants.share", share=share)
+        if ours:
+            wanted = message("train.wants.share_of_ours", share=share)
+        marks.add(2, reads >= share, wanted, fault or message("train.reads", share=reads))
+    marks.add(4, learns is not None and learns >= 0.7, message("train.wants.other_labels"), not_learnt)
+    return marks
+
+
+_ENOUGH = (0.90, 0.97, 0.98)
+
+
+def _learns_other_labels(student: Student, images: Tensor, labels: Tensor) -> tuple[float | None, Message]:
+    """The share of other images that a simple model reads after `train`; None if there is no answer. Then a fault."""
     chosen = torch.randperm(len(images), generator=student.random)[:25_000]
     other = labels[chosen].add(int(student.integers(1, 10))) % 10
     try:
@@ -191,23 +266,23 @@ def train(student: Student) -> Marks:
         answer = student.tensor("@outputs", {"@kept": "linear"}, images[chosen[20_000:]])
         if answer.shape != (5_000, 10):
             raise NoAnswer(message("train.no_outputs"))
-        share = (answer.argmax(dim=1) == other[20_000:]).double().mean().item()
-        marks.add(4, share >= 0.7, learns, message("train.not_learnt", share=share))
     except NoAnswer as reason:
-        marks.add(4, 0, learns, reason.fault)
-    return marks
+        return None, reason.fault
+    share = (answer.argmax(dim=1) == other[20_000:]).double().mean().item()
+    return share, message("train.not_learnt", share=share)
 
 
-def _accuracy(student: Student) -> tuple[float, Message | None]:
-    """Of `my_network` on the test set, and what is wrong with it.
+def _accuracy(student: Student, name: str) -> tuple[float, Message | None]:
+    """Of the network that is `my_network`, or kept under the `name`, on the test set, and what is wrong with it.
 
     If it is what task 1a asks for, its weights are read and our layers used. If not, that has cost points in 1a
     already; then its own outputs count, if they come from its weights: with others, it must no longer read digits.
     """
     images, labels = load_mnist("test")
     try:
-        student.ask("@value", "my_network", keep="my_network")
-        values = [one.float() for one in _parameters(student, "my_network")]
+        if name == "my_network":
+            student.ask("@value", name, keep=name)
+        values = [one.float() for one in _parameters(student, name)]
         if sum(one.numel() for one in values) < 1000:
             return 0.0, message("train.hardly_any_weights")
         by_shape = {tuple(one.shape): one for one in values}
@@ -216,25 +291,25 @@ def _accuracy(student: Student) -> tuple[float, Message | None]:
             some = images[student.integers(0, len(images), 500)]
             if _difference(forward(values, some), given_network()(some)) < 0.05:
                 return 0.0, message("train.given_network")
-            if same(student.tensor("@outputs", {"@kept": "my_network"}, some), forward(values, some)):
+            if same(student.tensor("@outputs", {"@kept": name}, some), forward(values, some)):
                 right = [forward(values, batch).argmax(dim=1) for batch in images.split(1000)]
                 return (torch.cat(right) == labels).double().mean().item(), None
         # All images, as the check looks at all: a sample could fall on the other side of a limit.
-        with_own = _share(student, images, labels)
-        student.ask("@shuffle parameters", {"@kept": "my_network"})
+        with_own = _share(student, name, images, labels)
+        student.ask("@shuffle parameters", {"@kept": name})
         chosen = torch.randperm(len(images), generator=student.random)[:2000]
-        if _share(student, images[chosen], labels[chosen]) > 0.5:
+        if _share(student, name, images[chosen], labels[chosen]) > 0.5:
             return 0.0, message("train.whatever_weights")
         return with_own, None
     except NoAnswer as reason:
         return 0.0, reason.fault
 
 
-def _share(student: Student, images: Tensor, labels: Tensor) -> float:
-    """The share of the images that `my_network`, as it is in the kernel, reads correctly."""
+def _share(student: Student, name: str, images: Tensor, labels: Tensor) -> float:
+    """The share of the images that the network kept under `name`, as it is in the kernel, reads correctly."""
     right = 0
     for batch, wanted in zip(images.split(2500), labels.split(2500), strict=True):
-        outputs = student.tensor("@outputs", {"@kept": "my_network"}, batch)
+        outputs = student.tensor("@outputs", {"@kept": name}, batch)
         if outputs.shape != (len(batch), 10):
             raise NoAnswer(message("train.wrong_outputs", found=sizes(outputs)))
         right += (outputs.argmax(dim=1) == wanted).sum().item()

@@ -146,6 +146,9 @@ def _shade_faults(student: Student, maps: Tensor) -> dict[str, Message | None]:
     right = 128 + 127 * maps / maps.abs().max()
     own = 128 + 127 * maps / maps.abs().amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
     faults: dict[str, Message | None] = dict.fromkeys(SHADES)
+    alive = maps.abs().amax(dim=(1, 2)) > 0
+    if not alive.all() and _within_a_level(answer[alive], own[alive]) and not _within_a_level(answer, own):
+        return faults | {"scale": message("to_uint8.own_scale_of_nothing")}
     if ((answer.int()[maps == 0] - 128).abs() > 1).any():
         faults["zero"] = message("to_uint8.zero_differs", first=int(answer[0, 4, 3]), second=int(answer[2, 4, 3]))
     if not _within_a_level(answer, right):
@@ -161,21 +164,19 @@ def _shade_faults(student: Student, maps: Tensor) -> dict[str, Message | None]:
 
 
 def grids(student: Student) -> Marks:
-    """Right is what the reference gives for the chosen image, or what the student's cell makes of the stand-ins."""
-    marks = Marks()
+    """Right is what the reference gives for the chosen image, or what the student's cell makes of the stand-ins: of
+    those for `visualise` and `to_uint8`, and of other images in the place of `chosen`.
+    """
+    marks, by_stand_ins = Marks(), _grids_of_stand_ins(student)
     for digit in student.digits:
-        try:
-            index = _chosen(student, digit)
-            right = _is_grid(student, digit, index) or _is_grid_of_stand_ins(student, digit, index)
-            fault = message("grids.wrong_pictures")
-        except NoAnswer as reason:
-            right, fault = False, reason.fault
-        marks.add(1, right, message("grids.wants", digit=digit), fault)
+        right = _is_grid(student, digit) or by_stand_ins[digit] is None
+        marks.add(1, right, message("grids.wants", digit=digit), by_stand_ins[digit])
     return marks
 
 
-def _is_grid(student: Student, digit: int, index: int) -> bool:
+def _is_grid(student: Student, digit: int) -> bool:
     try:
+        index = _chosen(student, digit)
         grid = _picture(student.ask("@value", "grids"), digit)
     except NoAnswer:
         return False
@@ -184,13 +185,24 @@ def _is_grid(student: Student, digit: int, index: int) -> bool:
     return _within_a_level(grid, 128 + 127 * maps / maps.abs().max())
 
 
-def _is_grid_of_stand_ins(student: Student, digit: int, index: int) -> bool:
-    """Whether the student's cell makes the right thing of the stand-ins for `visualise` and `to_uint8`."""
+def _grids_of_stand_ins(student: Student) -> dict[int, Message | None]:
+    """For each digit, what is wrong with that which the student's cell makes of the stand-ins; None if nothing is."""
+    images, labels = load_mnist("test")
+    chosen = {digit: int((labels == digit).nonzero()[int(student.integers(0, 500))]) for digit in student.digits}
     code = student.written.get("grids_solution", "")
-    grid = _picture(student.ask("@run", code, "grids", stand_ins=["visualise", "to_uint8"]), digit)
-    image = load_mnist("test")[0][index : index + 1]
-    maps = remote.STAND_INS["visualise"](remote.features(given_convs()), image)
-    return grid.equal(remote.STAND_INS["to_uint8"](maps))
+    try:
+        made = student.ask("@run", code, "grids", {"chosen": chosen}, stand_ins=["visualise", "to_uint8"])
+    except NoAnswer as reason:
+        return dict.fromkeys(student.digits, reason.fault)
+    faults: dict[int, Message | None] = {}
+    for digit, index in chosen.items():
+        maps = remote.STAND_INS["visualise"](remote.features(given_convs()), images[index : index + 1])
+        try:
+            right = _picture(made, digit).equal(remote.STAND_INS["to_uint8"](maps))
+            faults[digit] = None if right else message("grids.wrong_pictures")
+        except NoAnswer as reason:
+            faults[digit] = reason.fault
+    return faults
 
 
 def _picture(grids: object, digit: int) -> Tensor:

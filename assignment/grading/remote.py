@@ -53,7 +53,7 @@ def answer(question_file: str, answer_file: str, namespace: dict) -> None:
         name = question["function"]
         functions = namespace | SERVICES
         functions["@value"] = lambda variable: _value(variable, namespace)
-        functions["@run"] = lambda code, variable: _run(code, variable, namespace)
+        functions["@run"] = lambda code, variable, given: _run(code, variable, namespace | given)
         # As the functions are asked for, whatever the notebook has set.
         torch.set_default_dtype(torch.float32)
         with torch.device("cpu"):
@@ -235,6 +235,22 @@ def _linear_classifier() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(dim=1))
 
 
+class _Network(nn.Sequential):
+    """A chain of layers that is taken apart as the given network is, too."""
+
+    features = property(lambda self: self[:6])
+    classifier = property(lambda self: self[6:])
+
+
+def _network() -> nn.Module:
+    """As the given network, untrained."""
+    return _Network(
+        *(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+        *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10), nn.LogSoftmax(dim=1)),
+    )
+
+
 # What the judge may ask for beside the student's own functions.
 SERVICES: dict[str, Callable] = {
     "@read": lambda thing: thing,
@@ -243,6 +259,7 @@ SERVICES: dict[str, Callable] = {
     "@shuffle parameters": _shuffle_parameters,
     "@outputs": _outputs,
     "@linear classifier": _linear_classifier,
+    "@network": _network,
 }
 
 

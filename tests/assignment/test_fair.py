@@ -3,9 +3,19 @@
 from functools import cache
 
 import pytest
+import torch
+from grading.given_network import given_network
 from grading.judge import PARTS as JUDGED
-from submissions import PARTS, solution
-from test_judge import right, student_with  # noqa: F401 (a fixture)
+from submissions import DIGITS, PARTS, solution
+from test_judge import names_of_the_right, student_with
+
+from helpers.data import load_mnist
+
+
+@pytest.fixture
+def right():
+    """The names of a notebook in which all is right."""
+    return dict(names_of_the_right())
 
 
 def judged(part, names, folder, seed=0):
@@ -66,9 +76,132 @@ DOWNS = {
 @pytest.mark.skipif("project" not in PARTS, reason="these settings leave out project")
 @pytest.mark.parametrize("filters", ["right filters", "wrong filters"])
 @pytest.mark.parametrize("name", DOWNS)
-def test_the_order_of_the_steps_counts_alike_with_a_wrong_step(name, filters, right, tmp_path):  # noqa: F811
+def test_the_order_of_the_steps_counts_alike_with_a_wrong_step(name, filters, right, tmp_path):
     down, earned, fault = DOWNS[name]
     exec(changed("project", (DOWN, f"        {down}")), right)
     if filters == "wrong filters":
         exec(FLIPPED, right)
     assert judged("project", right, tmp_path) == (earned, [fault] if fault else [])
+
+
+# In 1a: what stands in the place of what, what is earned of 10, and how the mistake is called.
+NO_LOG = "build_cnn.no_log_probabilities"
+POOLED = "x, where = F.max_pool2d(conv(x).relu(), 2, return_indices=True)"
+NETWORKS = {
+    "softmax": (("F.log_softmax(self", "F.softmax(self"), 8, "build_cnn.probabilities"),
+    "no log-softmax": (
+        ("F.log_softmax(self.head[2](x), dim=-1)", "self.head[2](x)"),
+        8,
+        "build_cnn.no_log_probabilities",
+    ),
+    "average pooling": (
+        (POOLED, f"before = conv(x).relu()\n            {POOLED}\n            x = F.avg_pool2d(before, 2)"),
+        8,
+        "build_cnn.average_pooling",
+    ),
+    "no ReLU after the third layer": (("F.relu(self.head[0](x))", "self.head[0](x)"), 8, "build_cnn.no_relu"),
+    "leaky": (("conv(x).relu()", "F.leaky_relu(conv(x))"), 8, "build_cnn.wrong_outputs"),
+}
+
+
+@pytest.mark.skipif("build_cnn" not in PARTS, reason="these settings leave out build_cnn")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_mistake_in_the_network_costs_one_line(name, right, tmp_path):
+    change, earned, fault = NETWORKS[name]
+    exec(changed("build_cnn", change), right)
+    for seed in range(3):
+        assert judged("build_cnn", right, tmp_path, seed) == (earned, [fault])
+
+
+@pytest.mark.skipif("build_cnn" not in PARTS, reason="these settings leave out build_cnn")
+def test_a_mistake_in_other_numbers_of_maps_alone_is_seen(right, tmp_path):
+    changed_network = changed(
+        "build_cnn", ("F.relu(self.head[0](x))", "F.relu(self.head[0](x)) * (len(self.far.bias) == 16)")
+    )
+    exec(changed_network, right)
+    assert judged("build_cnn", right, tmp_path) == (8, ["build_cnn.wrong_outputs"])
+
+
+LOOKING = """
+def look_inside(model, images):
+    found = {}
+    for number, conv in enumerate((%s[0], %s[3]), 1):
+        images, where = F.max_pool2d(F.relu(conv(images)), 2, return_indices=True)
+        found |= {f"filters{number}": conv.weight, f"pooled{number}": images, f"switches{number}": where}
+    return found
+"""
+UNWRITTEN = "def build_cnn(maps1=6, maps2=16):\n    raise NotImplementedError()"
+
+
+@pytest.mark.skipif("look_inside" not in PARTS, reason="these settings leave out look_inside")
+@pytest.mark.parametrize("layers", ["model", "model.features"])
+def test_looking_inside_counts_without_a_network_of_ones_own(layers, right, tmp_path):
+    exec(LOOKING % (layers, layers) + UNWRITTEN, right)
+    assert judged("look_inside", right, tmp_path) == (10, [])
+
+
+ONE_EPOCH = """
+def train(model, images, labels):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
+    for batch in torch.randperm(len(images)).split(64):
+        optimizer.zero_grad()
+        F.nll_loss(model(images[batch]), labels[batch]).backward()
+        optimizer.step()
+"""
+
+
+@pytest.mark.skipif("train" not in PARTS, reason="these settings leave out train")
+def test_training_counts_without_a_network_that_learns(right, tmp_path):
+    torch.manual_seed(0)
+    exec(ONE_EPOCH, right)
+    right["my_network"] = right["build_cnn"]()
+    assert judged("train", right, tmp_path)[0] >= 8
+    del right["my_network"]
+    assert judged("train", right, tmp_path)[0] >= 8
+
+
+@pytest.mark.skipif("train" not in PARTS, reason="these settings leave out train")
+def test_who_hands_in_the_given_network_is_not_trained_another(right, tmp_path):
+    right["my_network"] = given_network()
+    assert judged("train", right, tmp_path) == (4, ["train.given_network"])
+
+
+@pytest.mark.skipif("unpool" not in PARTS, reason="these settings leave out unpool")
+@pytest.mark.parametrize("first", ["[:1, :1]", "[:, :1]", "[:1]"])
+def test_the_switches_of_one_map_for_all_cost_one_line(first, right, tmp_path):
+    exec(changed("unpool", ("switches.flatten", f"switches{first}.expand_as(signal).flatten")), right)
+    assert judged("unpool", right, tmp_path) == (8, ["unpool.first_switches"])
+
+
+@pytest.mark.skipif("to_uint8" not in PARTS, reason="these settings leave out to_uint8")
+def test_a_map_of_zeros_on_a_scale_of_its_own_is_named(right, tmp_path):
+    exec(
+        "def to_uint8(maps):\n    return (maps / maps.abs().amax((1, 2), keepdim=True) * 127 + 128).round().byte()",
+        right,
+    )
+    assert judged("to_uint8", right, tmp_path) == (4, ["to_uint8.own_scale_of_nothing"])
+
+
+CHOICES = {
+    "many": "((predictions == labels) & (labels == digit)).nonzero()",
+    "none": "None",
+    "an index of one": "((predictions == labels) & (labels == digit)).nonzero()[0]",
+}
+
+
+@pytest.mark.skipif("grids" not in PARTS, reason="these settings leave out grids")
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_grids_count_whatever_was_chosen(name, right, tmp_path):
+    exec(f"def choose(digit, predictions, labels):\n    return {CHOICES[name]}", right)
+    images, labels = load_mnist("test")
+    predictions = given_network()(images).argmax(dim=1)
+    right["chosen"] = {digit: right["choose"](digit, predictions, labels) for digit in DIGITS}
+    right["grids"] = {}
+    assert judged("grids", right, tmp_path) == (len(DIGITS), [])
+
+
+@pytest.mark.skipif("grids" not in PARTS, reason="these settings leave out grids")
+def test_grids_of_one_image_are_none_of_what_was_chosen(right, tmp_path):
+    right["grids_solution"] = right["grids_solution"].replace("chosen[digit]]", "0]")
+    right["grids"] = {}
+    assert judged("grids", right, tmp_path) == (0, ["grids.wrong_pictures"])

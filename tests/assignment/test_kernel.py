@@ -91,6 +91,14 @@ def test_a_function_that_takes_too_long_is_asked_once(open_kernel):
     assert kernel.ask(0, "@read", 4) == 4
 
 
+def test_a_question_may_take_as_long_as_a_cell(open_kernel):
+    kernel = open_kernel("import time\ndef train():\n    time.sleep(3)\n    return 3", timeout=600, call_timeout=1)
+    kernel.run(0)
+    assert kernel.ask(0, "train", as_cell=True) == 3
+    with pytest.raises(NoAnswer, match="it took more than 1 s"):
+        kernel.ask(0, "train")
+
+
 def test_time_is_limited_for_all_together(open_kernel):
     kernel = open_kernel("print('early')", "import time\ntime.sleep(100_000)", total_timeout=6000)
     kernel.run(0)
