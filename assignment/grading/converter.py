@@ -24,6 +24,7 @@ from grading.intake import take_in
 from grading.names import one_line
 from grading.restore import FAULTS, TAKEN_IN, as_released
 from grading.sandbox import NoSandbox
+from grading.secret import BadSecret
 from grading.settings import BadSettings, settings_of
 from grading.which_notebook import Assignment, NotGraded
 from helpers.messages import sentence
@@ -79,7 +80,7 @@ class TakingIn(Autograde):
                 reasons[shown] = str(reason)
             except Stopped:
                 raise
-            except NoSandbox as reason:
+            except (NoSandbox, BadSecret) as reason:
                 self._refuse(str(reason))
             # Whatever it is, the others are graded.
             except Exception as error:

@@ -1,7 +1,6 @@
 """nbgrader's step in which a submission is run and judged."""
 
 import json
-import secrets
 import traceback
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from grading import deconvnet_task, network_task, pictures_task
 from grading.kernel import StudentKernel, is_run
 from grading.marks import Marks, Student
 from grading.restore import FAULTS, JUDGED, RECORD, RESTORED, as_released, grade_id
+from grading.secret import secret_of, seed_of, seed_of_part
 from grading.settings import settings_of
 from helpers.files import write_atomically
 from helpers.messages import as_data, from_data, message, sentence
@@ -26,18 +26,21 @@ class Judge(StudentKernel):
     """Runs a submission, and decides its points in a process that the student's code never enters.
 
     The test cells are not executed at all: the judge puts its own verdict into each, as the output from which nbgrader
-    reads the points. Questions are drawn at random; right answers do not depend on them. A test of a part that the
-    judge does not know is run in the student's kernel, as nbgrader would: the student's code can reach it.
+    reads the points. Questions are drawn at random, by `secret`; right answers do not depend on them. A test of a part
+    that the judge does not know is run in the student's kernel, as nbgrader would: the student's code can reach it.
     """
 
-    seed = Integer(None, allow_none=True, help="of the random questions; None draws another for each submission").tag(
-        config=True
-    )
+    seed = Integer(
+        None,
+        allow_none=True,
+        help="of the random questions, for all submissions; None makes one of each, and of the secret of the course",
+    ).tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict, km: object = None) -> tuple[NotebookNode, dict]:
-        seed = secrets.randbits(32) if self.seed is None else self.seed
-        random = torch.Generator().manual_seed(seed)
         course = settings_of(resources["nbgrader"]["assignment"])
+        seed = self.seed
+        if seed is None:
+            seed = seed_of(nb, resources["nbgrader"]["student"], secret_of(course.course))
         self._digits, self.language = course.digits, course.language
         verdicts, own = {}, []
         self._parts: dict[str, dict] = {}
@@ -50,7 +53,7 @@ class Judge(StudentKernel):
                     self.run(index)
                 elif cell.cell_type == "code" and utils.is_grade(cell) and not utils.is_solution(cell):
                     if grade_id(cell) in PARTS:
-                        verdicts[index] = self._verdict(index, cell, random)
+                        verdicts[index] = self._verdict(index, cell, seed)
                     else:
                         own.append(cell)
                         self._test(index)
@@ -82,12 +85,12 @@ class Judge(StudentKernel):
         why = sentence(message("nothing_more_is_run"), self.language)
         self.nb.cells[index].outputs = [new_output("error", ename="NotRun", evalue=why, traceback=[why])]
 
-    def _verdict(self, index: int, cell: NotebookNode, random: torch.Generator) -> list[NotebookNode]:
+    def _verdict(self, index: int, cell: NotebookNode, seed: int) -> list[NotebookNode]:
         name, points = str(grade_id(cell)), float(cell.metadata.nbgrader["points"])
         written = {known: other.source for other in self.nb.cells if (known := grade_id(other))}
         student = Student(
             lambda function, *given, **settings: self.ask(index, function, *given, **settings),
-            random,
+            torch.Generator().manual_seed(seed_of_part(seed, name)),
             written,
             self._digits,
         )

@@ -16,6 +16,7 @@ from nbformat.v4 import new_code_cell
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "assignment"))
+from grading.secret import SECRET  # noqa: E402
 from grading.settings import settings_of  # noqa: E402
 from source_folder import make  # noqa: E402
 
@@ -43,7 +44,17 @@ def parts_of(*tasks: str) -> list[str]:
 
 def copy_of_the_course(folder: Path) -> Path:
     """The folder of the assignment as it comes, without what is made in it."""
-    made = ("source", "release", "submitted", "autograded", "feedback", "downloaded", "gradebook.db", "__pycache__")
+    made = (
+        "source",
+        "release",
+        "submitted",
+        "autograded",
+        "feedback",
+        "downloaded",
+        "gradebook.db",
+        SECRET,
+        "__pycache__",
+    )
     shutil.copytree(ROOT / "assignment", folder, ignore=shutil.ignore_patterns(*made))
     return folder
 

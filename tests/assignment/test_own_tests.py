@@ -100,6 +100,6 @@ def test_a_test_that_was_not_run_gives_nothing(tmp_path):
         ended = True
 
     notebook = new_notebook(cells=[cell("contrast", "assert True", grade=True, locked=True, points=5)])
-    about = {"nbgrader": {"assignment": NAME}, "metadata": {"path": str(tmp_path)}}
+    about = {"nbgrader": {"assignment": NAME, "student": "somebody"}, "metadata": {"path": str(tmp_path)}}
     judged, _ = Spent(sandboxed=False).preprocess(notebook, about)
     assert determine_grade(cell_named(judged, "contrast")) == (0, 5)
