@@ -13,6 +13,7 @@ from traitlets import Integer
 from grading import deconvnet_task, network_task, pictures_task
 from grading.kernel import StudentKernel, is_run
 from grading.marks import Marks, Student
+from grading.names import one_line
 from grading.restore import FAULTS, JUDGED, RECORD, RESTORED, as_released, grade_id
 from grading.secret import secret_of, seed_of, seed_of_part
 from grading.settings import settings_of
@@ -59,6 +60,7 @@ class Judge(StudentKernel):
                         self._test(index)
         finally:
             self.close()
+        troubles = self._troubles()
         # Only now, when nothing of the student's runs any more that could change an output.
         for index, outputs in verdicts.items():
             nb.cells[index].outputs = outputs
@@ -72,10 +74,21 @@ class Judge(StudentKernel):
         text = "\n".join([f"**{title}**", "", *(f"- {line}" for line in lines)])
         nb.cells.insert(0, new_markdown_cell(text, metadata={RECORD: self.record}))
         nb.metadata[JUDGED] = True
-        found = {"parts": self._parts, "record": [as_data(note) for note in self.notes]}
+        found = {"parts": self._parts, "record": [as_data(note) for note in self.notes], "troubles": troubles}
         beside = Path(resources["metadata"]["path"]) / FAULTS
         write_atomically(beside, json.dumps(found, indent=1).encode())
         return nb, resources
+
+    def _troubles(self) -> dict[str, list[dict]]:
+        """For each part, what happened in the cells that belong to it: those below the part before."""
+        troubles: dict[str, list[dict]] = {}
+        below: list[dict] = []
+        for index, cell in enumerate(self.nb.cells):
+            if index in self.troubles:
+                below.append(as_data(self.troubles[index]))
+            if below and utils.is_grade(cell):
+                troubles[str(grade_id(cell))], below = below, []
+        return troubles
 
     def _test(self, index: int) -> None:
         """Run a test of the lecturer's own. What is not run must fail: where nothing did, nbgrader gives all points."""
@@ -97,7 +110,8 @@ class Judge(StudentKernel):
         marks = Marks()
         try:
             marks = PARTS[name](student)
-            lines = marks.lines(points, self.language)
+            # What was raised may have lines of its own, which would look like steps.
+            lines = [one_line(line) for line in marks.lines(points, self.language)]
         except Exception as error:
             self._note(message("record.not_judged", part=name, error=type(error).__name__))
             self.log.error(traceback.format_exc())
@@ -105,6 +119,8 @@ class Judge(StudentKernel):
         earned = min(points, round(marks.share * points, 2))
         faults = [as_data(fault) for fault in marks.faults]
         self._parts[name] = {"points": points, "earned": earned, "faults": faults}
+        if step := marks.first:
+            self._parts[name]["first"] = {"wanted": as_data(step.wanted), "found": [*map(as_data, step.faults)]}
         total = sentence(message("page.points", earned=earned, points=points), self.language)
         return [
             new_output("stream", name="stdout", text="\n".join([total, *lines, ""])),

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -27,13 +28,19 @@ from helpers.messages import Message, message, sentence
 _RESTARTS = 6
 # Of an error that is longer than all that a cell may print, so many characters are kept.
 _LONGEST_WORDS = 1000
+# Where a traceback of IPython's comes through a cell, and the colours in it. So many of the last places are looked at.
+_LAST = 100
+_PLACE = re.compile(r"\bCell In ?\[(\d{1,6})\], line (\d{1,6})\b")
+_COLOURS = re.compile(r"\x1b\[[\d;]{0,100}m")
+# The file in which a kernel keeps a cell, which a student has never seen.
+_FILE = re.compile(r" \(\d+\.py, line \d+\)$")
 
 
 class StudentKernel(NbGraderPreprocessor):
     """Executes a submission cell by cell and asks its functions questions, whatever they do.
 
     A cell that runs too long is interrupted. A kernel that can't be interrupted, or that dies, is replaced by a new
-    one, which runs all cells again but the one to blame. `notes` say what happened.
+    one, which runs all cells again but the one to blame. `notes` say what happened, and `troubles` of which cell.
     """
 
     timeout = Integer(240, help="seconds for one cell of the student, such as the training").tag(config=True)
@@ -71,6 +78,7 @@ class StudentKernel(NbGraderPreprocessor):
         """
         self.nb = nb
         self.notes: list[Message] = []
+        self.troubles: dict[int, Message] = {}
         self._runner: Runner | None = None
         self._blamed: set[int] = set()
         self._slow: set[tuple[str, bool]] = set()
@@ -121,6 +129,7 @@ class StudentKernel(NbGraderPreprocessor):
             reply, late = self._running.execute(cell.source, limit, outputs, store_history=True)
         except KernelLost as lost:
             self._note(message("record.lost_in_cell", lost=lost.fault, cell=_beginning(cell)))
+            self.troubles[index] = message("cell.lost", lost=lost.fault, cell=_beginning(cell))
             words = sentence(lost.fault, self.language)
             cell.outputs = [new_output("error", ename="KernelLost", evalue=words, traceback=[words])]
             self._blamed.add(index)
@@ -141,13 +150,19 @@ class StudentKernel(NbGraderPreprocessor):
             cell.outputs.append(errors[-1])
         if late:
             self._note(message("record.cell_too_long", cell=_beginning(cell), seconds=limit))
-        else:
+            self.troubles[index] = message("cell.too_long", cell=_beginning(cell), seconds=limit)
+            words = sentence(self.troubles[index], self.language)
             for error in errors:
-                name, words, where = error.ename[:100], error.evalue[:200].rstrip(": "), _beginning(cell)
-                if words:
-                    self._note(message("record.error_with_words", error=name, cell=where, words=words))
-                else:
-                    self._note(message("record.error", error=name, cell=where))
+                # The interruption is ours, and no key that anybody pressed.
+                if error.ename == "KeyboardInterrupt":
+                    error.update(ename="TooLong", evalue=words, traceback=[words])
+        for error in [] if late else errors:
+            name, words, where = error.ename[:100], error.evalue[:200].rstrip(": "), _beginning(cell)
+            if words:
+                self._note(message("record.error_with_words", error=name, cell=where, words=words))
+            else:
+                self._note(message("record.error", error=name, cell=where))
+            self.troubles[index] = self._raised(index, f"{name}: {words}" if words else name, error.traceback)
         self._look_at_the_clock()
 
     def ask(
@@ -174,7 +189,7 @@ class StudentKernel(NbGraderPreprocessor):
         if self.ended:
             raise NoAnswer(message("nothing_more_is_run"))
         if (function, bool(stand_ins)) in self._slow:
-            raise NoAnswer(message("too_long_before", seconds=self.call_timeout))
+            raise NoAnswer(message("too_long_before", function=_called(function), seconds=self.call_timeout))
         self._questions += 1
         question = Path(self._ours.name) / "question.pt"
         answer = self._running.answers / f"{self._questions}.safetensors"
@@ -186,20 +201,33 @@ class StudentKernel(NbGraderPreprocessor):
             files = f"{f'{self._places.ours}/{question.name}'!r}, {f'{self._places.answers}/{answer.name}'!r}"
             late = self._call("remote.py", f"['answer']({files}, globals())", index, limit)
         except KernelLost as lost:
-            self._note(message("record.lost_in_call", lost=lost.fault, function=function))
+            self._note(message("record.lost_in_call", lost=lost.fault, function=_called(function)))
             self._slow.add((function, bool(stand_ins)))
             self._replace(before=index)
             raise NoAnswer(lost.fault) from lost
         self._look_at_the_clock()
         if late:
             self._slow.add((function, bool(stand_ins)))
-            self._note(message("record.call_too_long", function=function, seconds=limit))
-            raise NoAnswer(message("too_long", seconds=limit))
+            self._note(message("record.call_too_long", function=_called(function), seconds=limit))
+            raise NoAnswer(message("too_long", function=_called(function), seconds=limit))
         try:
             return answers.read(answer)
         finally:
             with contextlib.suppress(OSError):
                 answer.unlink()
+
+    def _raised(self, index: int, error: str, traceback: Sequence[str]) -> Message:
+        """An error in cell `index`, and the last line of the student's on the way to it, wherever that stands."""
+        cell, error = self.nb.cells[index], _FILE.sub("", error)
+        by_count = {str(other.get("execution_count")): other for other in self.nb.cells[: index + 1]}
+        for count, number in _PLACE.findall(_COLOURS.sub("", "\n".join(map(str, traceback))))[:-_LAST:-1]:
+            lines = by_count[count].source.splitlines() if count in by_count else []
+            if 0 < int(number) <= len(lines):
+                line = lines[int(number) - 1].strip()[:200]
+                if by_count[count] is cell:
+                    return message("raised_at", error=error, line=line)
+                return message("cell.raised_below", error=error, line=line, cell=_beginning(cell))
+        return message("cell.raised", error=error, cell=_beginning(cell))
 
     def _call(self, file: str, call: str, index: int, limit: float) -> bool:
         """Run a file of ours in the kernel, beside cell `index`; whether it was interrupted, after `limit` seconds."""
@@ -300,3 +328,10 @@ def is_run(cell: NotebookNode) -> bool:
 def _beginning(cell: NotebookNode) -> str | Message:
     lines = [line for line in cell.source.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     return f"`{lines[0].strip()[:80]}`" if lines else message("without_code")
+
+
+def _called(function: str) -> str | Message:
+    """What is asked, as a student knows it. `@outputs` and its like are ours, and look at a network of theirs."""
+    if function == "@run":
+        return message("asked.cell")
+    return message("asked.network") if function.startswith("@") else f"`{function}`"

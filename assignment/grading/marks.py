@@ -53,6 +53,11 @@ class Marks:
             found += [fault for fault in step.faults if fault not in found]
         return found
 
+    @property
+    def first(self) -> Step | None:
+        """The first step that is not right."""
+        return next((step for step in self.steps if step.earned < step.worth), None)
+
     def lines(self, points: float, language: str) -> list[str]:
         """One line a step, as the student reads it; the part is worth `points`."""
         scale = points / sum(step.worth for step in self.steps)

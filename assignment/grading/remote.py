@@ -4,6 +4,8 @@ Nothing that is decided here counts. Whoever tampers with it changes their own a
 """
 
 import json
+import os
+import sysconfig
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +34,11 @@ REAL |= {torch.int64, torch.int32, torch.int16, torch.int8, torch.bool}
 REAL |= {torch.uint64, torch.uint32, torch.uint16, torch.uint8}
 
 _Thing = TypeVar("_Thing")
+
+# Where Python and its libraries lie, and we with what is released.
+_FOLDERS = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+_FOLDERS += [os.path.dirname(os.path.dirname(torch.__file__)), os.path.dirname(__file__)]
+_NOT_THEIRS = tuple(folder + os.sep for folder in _FOLDERS)
 
 
 class Missing(Exception):
@@ -69,7 +76,7 @@ def answer(question_file: str, answer_file: str, namespace: dict) -> None:
     except TooLarge as error:
         reply = pack({"error": "unreadable", "why": f"ValueError: {error}"})
     except BaseException as error:
-        lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+        lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if _is_theirs(frame.filename)]
         what = f"{type(error).__name__}: {error}"[:1000]
         reply = pack({"error": "raised", "what": what, "line": (lines[-1] or "")[:200] if lines else ""})
     finally:
@@ -78,6 +85,11 @@ def answer(question_file: str, answer_file: str, namespace: dict) -> None:
             namespace.pop(name, None)
         namespace.update(own)
     Path(answer_file).write_bytes(reply)
+
+
+def _is_theirs(file: str) -> bool:
+    """Whether a line in this file may be the student's: it is none of Python's, of a library's or of ours."""
+    return not file.startswith(("<frozen ", *_NOT_THEIRS))
 
 
 def pack(reply: object) -> bytes:

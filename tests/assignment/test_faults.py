@@ -42,21 +42,30 @@ def test_faults_are_codes_with_values_that_can_be_counted(judged):
     notebook, data = judged(wrong | {"keep_channel": right["keep_channel"]})
     points = SETTINGS.points
     size = {"found": "26×26", "wanted": "28×28"}
+    one_way = {"code": "filter_back.flipped_one_way", "values": {"axis": {"code": "axis.height", "values": {}}}}
     raised = {"error": "TypeError: 'int' object is not callable"}
     assert data["parts"] == {
         "filter_back": {
             "points": points["filter_back"],
             "earned": pytest.approx(3 / 13 * points["filter_back"], abs=0.005),
-            "faults": [
-                {"code": "filter_back.flipped_one_way", "values": {"axis": {"code": "axis.height", "values": {}}}},
-                {"code": "filter_back.wrong_size", "values": size},
-            ],
+            "faults": [one_way, {"code": "filter_back.wrong_size", "values": size}],
+            "first": {"wanted": {"code": "filter_back.wants.filters", "values": {}}, "found": [one_way]},
         },
-        "rectify": {"points": points["rectify"], "earned": 0, "faults": [{"code": "raised", "values": raised}]},
+        "rectify": {
+            "points": points["rectify"],
+            "earned": 0,
+            "faults": [{"code": "raised", "values": raised}],
+            "first": {
+                "wanted": {"code": "rectify.wants", "values": {}},
+                "found": [{"code": "raised", "values": raised}],
+            },
+        },
         "keep_channel": {"points": points["keep_channel"], "earned": points["keep_channel"], "faults": []},
     }
     words = {"error": "KeyError", "cell": "`raise KeyError('beside')`", "words": "'beside'"}
     assert data["record"] == [{"code": "record.error_with_words", "values": words}]
+    words = {"error": "KeyError: 'beside'", "line": "raise KeyError('beside')"}
+    assert data["troubles"] == {"filter_back": [{"code": "raised_at", "values": words}]}
     assert "wanted: the biases stay out" not in notebook.cells[4].outputs[0].text
 
 

@@ -8,9 +8,12 @@ import itertools
 
 import nbformat
 import pytest
+import torch
 from grading import limits, runner
 from grading.answers import NoAnswer
 from submissions import STUBBORN
+
+from helpers.messages import sentence
 
 SPENT = 0  # seconds; a cell is given one at least
 
@@ -34,6 +37,46 @@ def run_all(kernel):
         kernel.run(index)
 
 
+def troubles(kernel):
+    return {index: sentence(trouble, "en") for index, trouble in kernel.troubles.items()}
+
+
+SLOW_NETWORK = """
+import torch
+class Slow(torch.nn.Module):
+    def forward(self, images):
+        while True:
+            pass
+slow = Slow()
+"""
+
+
+def test_a_network_that_takes_too_long_is_called_the_students(open_kernel):
+    kernel = open_kernel(SLOW_NETWORK, call_timeout=600)
+    kernel.run(0)
+    kernel.ask(0, "@value", "slow", keep="cnn")
+    kernel.call_timeout = SPENT
+    with pytest.raises(NoAnswer, match="^your network took more than 1 s, the limit for one call$"):
+        kernel.ask(0, "@outputs", {"@kept": "cnn"}, torch.ones(1))
+
+
+IN_TORCH = "import torch\ndef rectify(signal):\n    return torch.nn.Conv2d(3, 3, 3)(signal)"
+
+
+def test_the_students_own_line_is_named_where_a_library_raises(open_kernel):
+    kernel = open_kernel(
+        IN_TORCH, "# a try\nrectify(torch.ones(2))", "x = torch.ones(2)\ntorch.nn.Linear(3, 3)(x)", "f(:"
+    )
+    run_all(kernel)
+    first, second, third = (troubles(kernel)[index] for index in (1, 2, 3))
+    below = "`return torch.nn.Conv2d(3, 3, 3)(signal)`, called from the cell `rectify(torch.ones(2))`"
+    assert first.startswith("RuntimeError: ") and first.endswith(f", at {below}")
+    assert second.endswith(", at `torch.nn.Linear(3, 3)(x)`")
+    assert third.startswith("SyntaxError: ") and third.endswith(", at `f(:`") and ".py" not in third
+    with pytest.raises(NoAnswer, match=r"^RuntimeError: .*, at `return torch.nn.Conv2d\(3, 3, 3\)\(signal\)`$"):
+        kernel.ask(0, "rectify", torch.ones(2))
+
+
 def test_cells_run_one_after_the_other_and_their_outputs_are_kept(open_kernel):
     kernel = open_kernel("a = 1\nprint(a)\nprint('then')", "a + 1", "1 / 0", "print(a)\na")
     run_all(kernel)
@@ -51,6 +94,11 @@ def test_a_cell_that_takes_too_long_is_interrupted_and_no_other(open_kernel):
     kernel.run(2)
     assert kernel.record == ["the cell `while True:` took more than 1 s and was interrupted."]
     assert text(kernel, 2) == ["1\n"]
+    (output,) = kernel.nb.cells[1].outputs
+    met = "the cell `while True:` took more than 1 s, the limit for one cell, and was interrupted"
+    assert output.output_type == "error" and output.traceback == [met]
+    assert "KeyboardInterrupt" not in str(kernel.nb.cells)
+    assert troubles(kernel) == {1: met}
 
 
 def test_a_kernel_that_can_not_be_stopped_is_replaced_and_the_other_cells_run_again(open_kernel, monkeypatch):
@@ -83,10 +131,11 @@ def test_a_function_that_takes_too_long_is_asked_once(open_kernel):
     kernel.run(0)
     assert kernel.ask(0, "@read", 3) == 3
     kernel.call_timeout = SPENT
-    with pytest.raises(NoAnswer, match="it took more than 1 s"):
+    with pytest.raises(NoAnswer, match="^`rectify` took more than 1 s, the limit for one call$"):
         kernel.ask(0, "rectify", 3)
+    assert kernel.record == ["`rectify` took more than 1 s."]
     kernel.call_timeout = 600
-    with pytest.raises(NoAnswer, match="it took more than 600 s before"):
+    with pytest.raises(NoAnswer, match="^`rectify` took more than 600 s before$"):
         kernel.ask(0, "rectify", 3)
     assert kernel.ask(0, "@read", 4) == 4
 
@@ -95,7 +144,7 @@ def test_a_question_may_take_as_long_as_a_cell(open_kernel):
     kernel = open_kernel("import time\ndef train():\n    time.sleep(3)\n    return 3", timeout=600, call_timeout=1)
     kernel.run(0)
     assert kernel.ask(0, "train", as_cell=True) == 3
-    with pytest.raises(NoAnswer, match="it took more than 1 s"):
+    with pytest.raises(NoAnswer, match="^`train` took more than 1 s"):
         kernel.ask(0, "train")
 
 
