@@ -16,6 +16,7 @@ from grading.judge import Judge
 from grading.late import DailyPenalty
 from grading.pages.feedback import FeedbackPage
 from grading.pages.formgrader import SEAMS
+from grading.pages.waiting import MarkWaiting
 from grading.restore import JUDGED, TAKEN_IN, RestoreCells
 
 
@@ -73,7 +74,7 @@ def put_in_the_judge(c: Config) -> None:
     ]
     c.Autograde.autograde_preprocessors = with_judge(_usual(Autograde, "autograde_preprocessors"))
     c.AssignLatePenalties.plugin_class = DailyPenalty
-    c.GenerateFeedback.preprocessors = [OnlyJudged, *_usual(GenerateFeedback, "preprocessors")]
+    c.GenerateFeedback.preprocessors = [OnlyJudged, *_usual(GenerateFeedback, "preprocessors"), MarkWaiting]
 
 
 def put_in_the_intake() -> None:

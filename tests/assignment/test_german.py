@@ -108,11 +108,15 @@ def test_the_page_of_feedback_is_in_german(graded, monkeypatch):
     from grading.pages import feedback
 
     notebook, folder = graded
-    monkeypatch.setattr(feedback, "settings_of", lambda name: GERMAN)
+    # In that folder there is no source notebook, so that parts are called by nbgrader's names.
+    monkeypatch.setattr(feedback, "settings_of", lambda name: replace(GERMAN, course=folder))
     about = {"notebook": NAME, "assignment": NAME, "score": 7.5, "max_score": 13, "late_penalty": 2.5}
     resources = {"nbgrader": about, "metadata": {"path": str(folder)}}
     html, _ = FeedbackPage().from_notebook_node(notebook, resources)
-    assert '<html lang="de">' in html and '<p class="total">7,5 von 13 Punkten</p>' in html
-    for words in ("Protokoll der Bewertung", "Deine Antwort", "Zu spät abgegeben: 2,5 Punkte weniger", "nach oben"):
+    assert '<html lang="de">' in html and '<span class="total">7,5 von 13 Punkten</span>' in html
+    for words in ("Protokoll der Bewertung", "Zu spät abgegeben: 2,5 Punkte weniger", "Die Aufgabe: filter_back"):
         assert words in html
-    assert not re.search(r"Your answer|Record of the grading|Handed in late|>top<", html)
+    row = re.search(r'<tr id="row-filter_back".*?</tr>', html, re.DOTALL)[0]
+    assert "ein Fehler: ZeroDivisionError: division by zero, in <code>1 / 0</code>" in row
+    assert "die Filter stehen auf dem Kopf und sind seitenverkehrt" in row and "Gefragt: die Filter sind" in row
+    assert not re.search(r"Wanted|Points|What was found|Record of the grading|Handed in late|The task", html)

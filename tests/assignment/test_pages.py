@@ -1,6 +1,7 @@
 """What somebody handed in is shown on both pages, and does nothing there: tried in Chromium, with all that is known."""
 
 import base64
+import json
 import re
 import sys
 import threading
@@ -12,11 +13,14 @@ from urllib.parse import quote
 import nbformat
 import pytest
 from course import NAME
+from grading.restore import FAULTS
 from nbconvert.filters.markdown_mistune import MarkdownWithMath
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_output, new_raw_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 from nbgrader.api import Gradebook
 from payloads import COUNT, PAYLOADS, START, payloads
-from submissions import ROOT, cell_named
+from submissions import PARTS, ROOT, SETTINGS, cell_named
+
+from helpers.messages import as_data, message
 
 sys.path.append(str(ROOT / "tests" / "browser"))
 
@@ -174,6 +178,14 @@ class Shown:
         return f"{self.lab}formgrader/submissions/{self.ids[student]}/"
 
 
+def rows(address: str) -> dict[str, tuple[str, ...]]:
+    """For each part of which something is left to say, what is said of it in the table: three payloads."""
+    parts = [part for part in PARTS if SETTINGS.points[part] > 3]
+    # What is longer is cut.
+    kept = [payload for payload in payloads(address, 91) if len(payload) <= 70]
+    return {part: tuple(kept[place :: len(parts)][:3]) for place, part in enumerate(parts)}
+
+
 # A name is a folder's, so that it holds no slash.
 NAMES = [
     "useful",
@@ -211,11 +223,18 @@ def shown(new_course, listener, tmp_path_factory):
             nb.cells += [nbformat.from_dict(cell) for cell in cells.get(student, USEFUL)]
             outputs = [new_output("stream", text="\n".join(["3 of 10 points", *notes]))]
             cell_named(nb, "unpool").outputs = outputs
+            found = {"parts": {part: {} for part in PARTS}, "troubles": {}}
+            for part, (one, other, wanted) in rows(listener.address).items():
+                first = {"found": [as_data(message("raised", error=other))]}
+                first["wanted"] = as_data(message("raised", error=wanted))
+                found["parts"][part] = {"first": first}
+                found["troubles"][part] = [as_data(message("raised_at", error=one, line=one))]
             said = ["**Record of the grading**", "", *(f"- {note}" for note in notes)]
             nb.cells.insert(0, new_markdown_cell("\n".join(said), metadata={"record": notes}))
             folder = course.folder / "autograded" / student / NAME
             folder.mkdir(parents=True)
             nbformat.write(nb, folder / f"{NAME}.ipynb")
+            (folder / FAULTS).write_text(json.dumps(found), encoding="utf-8")
             (folder / "beside.png").write_bytes(base64.b64decode(PIXEL))
             (folder / "page.html").write_text("<script>1</script>")
     said = course.nbgrader("generate_feedback", NAME)
@@ -247,6 +266,10 @@ def watched(chromium):
     context.close()
 
 
+# What stands on either page and comes from what was handed in.
+OF_A_SUBMISSION = ".shown *, .record *, .overview td *, .verdict *"
+
+
 def until(page, condition: str) -> None:
     """Wait until it holds. Playwright's own way is a script in the page, which the policy forbids."""
     wait_for(lambda: page.evaluate(condition), condition)
@@ -254,7 +277,7 @@ def until(page, condition: str) -> None:
 
 def touch(page) -> None:
     """Use all that the page shows of a submission."""
-    page.evaluate(TOUCH, ".shown *, .record *")
+    page.evaluate(TOUCH, f"{OF_A_SUBMISSION}, summary")
     page.wait_for_timeout(500)
 
 
@@ -322,7 +345,7 @@ ATTRIBUTES = "all => [...new Set(all.flatMap(one => one.getAttributeNames()))]"
 @pytest.mark.parametrize("page", ["feedback", "submission"])
 def test_what_is_shown_has_no_tag_or_attribute_that_could_do_anything(shown, watched, page):
     watched.page.goto(getattr(shown, page)("attacks"))
-    attributes = set(watched.page.eval_on_selector_all(".shown *, .record *", ATTRIBUTES))
+    attributes = set(watched.page.eval_on_selector_all(OF_A_SUBMISSION, ATTRIBUTES))
     assert attributes <= {
         *("class", "style", "href", "src", "alt", "title", "width", "height", "target", "rel", "start"),
         *("display", "mathvariant", "stretchy", "columnalign"),
@@ -362,8 +385,28 @@ def test_names_messages_and_the_lines_of_the_judge_are_text(shown, watched, list
     assert [note.replace("\xa0", " ") for note in record] == [
         f"error in the cell {it}: {it}" for it in payloads(listener.address, 0)
     ]
-    judged = watched.page.locator(".outputs pre", has_text="3 of 10 points").inner_text()
+    words = ".verdict" if page == "feedback" else ".outputs pre:has-text('3 of 10 points')"
+    judged = watched.page.locator(words).first.inner_text().replace("\xa0", " ")
     assert all(it in judged for it in payloads(listener.address, 0))
+
+
+def test_what_stands_in_the_table_is_text(shown, watched, listener):
+    watched.page.goto(shown.feedback("attacks"))
+    for part, said in rows(listener.address).items():
+        row = watched.page.locator(f"#row-{part} .found").inner_text()
+        assert len(said) == 3 and [it for it in said if it not in row] == [], part
+
+
+def test_the_number_that_nbgrader_reads_is_shown_below_no_test():
+    from grading.pages.cells import cells_of
+
+    outputs = [new_output("stream", text="3 of 10 points"), new_output("execute_result", data={"text/plain": "3"})]
+    data = {"nbgrader": {"grade_id": "unpool", "grade": True, "solution": False}}
+    test, own = cells_of(
+        new_notebook(cells=[new_code_cell("", metadata=data, outputs=outputs), new_code_cell("", outputs=outputs)]),
+        None,
+    )
+    assert test.outputs == ["<pre>3 of 10 points</pre>"] and own.outputs[1:] == ["<pre>3</pre>"]
 
 
 def test_the_feedback_has_no_script_and_a_policy_that_allows_none(shown):
@@ -374,11 +417,13 @@ def test_the_feedback_has_no_script_and_a_policy_that_allows_none(shown):
 def test_the_feedback_says_what_was_earned_and_the_comment(shown, watched):
     watched.page.goto(shown.feedback("useful"))
     assert watched.page.locator(".total").inner_text() == "36 of 100 points"
-    watched.page.get_by_role("link", name="unpool", exact=True).click()
-    part = watched.page.locator("#part-unpool")
-    assert part.locator("header").inner_text().startswith("Test unpool")
-    assert "3 of 10 points" in part.locator("header").inner_text()
-    comment = watched.page.locator("#part-unpool_solution footer")
+    assert watched.page.locator(".waiting").inner_text() == "A person has yet to grade 8 of them."
+    assert watched.page.locator("#row-words td").all_inner_texts() == ["– of 8", "waits for a person"]
+    watched.page.get_by_role("link", name="2a · Unpool", exact=True).click()
+    header = watched.page.locator("#part-unpool header")
+    assert header.locator("h2").inner_text() == "2a · Unpool" and "3 of 10 points" in header.inner_text()
+    assert watched.page.url.endswith("#part-unpool")
+    comment = watched.page.locator("#part-unpool .comment")
     assert comment.locator("em").inner_text() == "done" and comment.locator("msup").count() == 1
 
 

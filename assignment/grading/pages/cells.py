@@ -24,6 +24,8 @@ from helpers.messages import Message, message, sentence
 # takes its length for each change of colour.
 _LONGEST_CODE, _MOST_STEPS = 100_000, 500_000_000
 _CODES = re.compile(r"\x1b\[[\d;]{0,100}[A-Za-z]")
+# The comment that nbgrader gives by itself.
+_UNANSWERED = "No response."
 _PYTHON, _HTML = get_lexer_by_name("ipython3"), HtmlFormatter()
 
 
@@ -41,6 +43,7 @@ class Cell:
         graded: whether it has points.
         score, points: what it earned, and could. In the feedback alone: formgrader asks for them later.
         comment: the lecturer's.
+        unanswered: whether nothing was written where an answer is asked for. In the feedback alone.
     """
 
     kind: str
@@ -53,6 +56,7 @@ class Cell:
     score: float
     points: float
     comment: Markup | None
+    unanswered: bool
 
 
 def cells_of(nb: NotebookNode, folder: Path | None, language: str = "en") -> list[Cell]:
@@ -73,17 +77,24 @@ def _cell(cell: NotebookNode, folder: Path | None, room: Room, language: str) ->
     data = cell.metadata.get("nbgrader")
     data = data if isinstance(data, Mapping) else {}
     count = cell.get("execution_count")
+    answered, graded = bool(data.get("solution") or data.get("task")), bool(data.get("grade") or data.get("task"))
+    outputs = cell.get("outputs", []) if kind == "code" else []
+    if graded and not answered:
+        # A number, for nbgrader, which stands above as the points.
+        outputs = [output for output in outputs if output.get("output_type") != "execute_result"]
+    unanswered = data.get("comment") == _UNANSWERED
     return Cell(
         kind=kind,
         shown=shown,
-        outputs=[output_of(output, room, language) for output in cell.get("outputs", [])] if kind == "code" else [],
+        outputs=[output_of(output, room, language) for output in outputs],
         count=str(count) if isinstance(count, int) else "",
         name=str(data.get("grade_id", "")),
-        answered=bool(data.get("solution") or data.get("task")),
-        graded=bool(data.get("grade") or data.get("task")),
+        answered=answered,
+        graded=graded,
         score=float(data.get("score") or 0),
         points=float(data.get("points") or 0),
-        comment=words(str(data["comment"]), Room()) if data.get("comment") else None,
+        comment=words(str(data["comment"]), Room()) if data.get("comment") and not unanswered else None,
+        unanswered=unanswered,
     )
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from pathlib import Path
 
 from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
@@ -11,7 +12,8 @@ from nbformat.notebooknode import NotebookNode
 from pygments.formatters import HtmlFormatter
 
 from grading.pages.cells import cells_of
-from grading.restore import RECORD
+from grading.pages.parts import asked_in, sections_of
+from grading.restore import FAULTS, RECORD
 from grading.settings import settings_of
 from helpers.messages import Message, Value, sentence
 
@@ -70,6 +72,11 @@ def take_record(nb: NotebookNode) -> list[str] | None:
     return [str(note) for note in notes]
 
 
+def _found(path: Path) -> dict:
+    """What the judge has left as data. Nothing, of what was graded before it left any."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
 class FeedbackPage(Exporter):
     """Makes the page of a notebook with its scores and comments, as nbgrader's own steps have put them in."""
 
@@ -82,14 +89,20 @@ class FeedbackPage(Exporter):
         nb, resources = super().from_notebook_node(nb, resources, **settings)  # takes nbgrader's steps
         about = resources["nbgrader"]
         sheet = style("cells.css", "feedback.css")
-        language = settings_of(about["assignment"]).language
+        course, folder = settings_of(about["assignment"]), Path(resources["metadata"]["path"])
+        language, notes = course.language, take_record(nb)
+        asked = asked_in(course.source / f"{about['notebook']}.ipynb")
+        cells = cells_of(nb, folder, language)
+        sections = sections_of(nb.cells, cells, asked, _found(folder / FAULTS), language)
+        parts = [section.part for section in sections if section.part]
         values = {
             "notebook": about["notebook"],
             "score": about["score"],
             "most": about["max_score"],
             "late": about["late_penalty"],
-            "notes": take_record(nb),
-            "cells": cells_of(nb, Path(resources["metadata"]["path"]), language),
+            "waiting": sum(part.points for part in parts if part.waits),
+            "notes": notes,
+            "sections": sections,
             "style": sheet,
             "policy": policy(sheet),
             **words_in(language),
