@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 import torch.nn.functional as F
+from grading.given_network import WINDOWS
 from grading.settings import COURSE
 from torch import Tensor, nn
 
@@ -33,9 +34,10 @@ _CLEAR = 0.05
 
 
 def network(seed: int, images: Tensor, labels: Tensor, epochs: int = 3) -> nn.Sequential:
-    """A LeNet-5 that was trained with this seed, as a chain of two chains without names, in eval mode."""
+    """A LeNet-5 with overlapping windows, trained with this seed: a chain of two chains without names, in eval mode."""
     torch.manual_seed(seed)
     model = LeNet5()
+    model.features.pool1, model.features.pool2 = nn.MaxPool2d(*WINDOWS), nn.MaxPool2d(*WINDOWS)
     fit(model, images, labels, epochs=epochs, seed=seed)
     chains = {"features": model.features, "classifier": model.classifier}
     found = nn.Sequential()

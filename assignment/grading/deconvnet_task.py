@@ -1,7 +1,8 @@
 """Task 2: the steps of the deconvnet, each by itself, and their order."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from types import SimpleNamespace
 
 import torch
@@ -10,21 +11,26 @@ from torch import Tensor, nn
 
 from grading import remote
 from grading.answers import NoAnswer
+from grading.given_network import WINDOWS
 from grading.marks import Marks, Student, right_or_by_stand_ins, same, sizes, wrong_shape
 from helpers import deconvnet
 from helpers.messages import Message, message
 
-LENET = [(6, 1, 5, 2), (16, 6, 5, 0)]  # maps, maps below, side of the filter, padding
+# Maps, maps below, side of the filter, padding; then of the pooling windows the side, the distance, and the padding.
+LENET = [(6, 1, 5, 2, WINDOWS), (16, 6, 5, 0, WINDOWS)]
+OTHER = [(3, 1, 3, 1, (4, 3, 1)), (5, 3, 3, 0, (2, 2, 0))]
 
 
 def unpool(student: Student) -> Marks:
     marks = Marks()
-    for worth, shape, size, what in (
-        (6, (1, 1, 5, 6), (10, 12), message("unpool.wants.positions")),
-        (2, (3, 4, 5, 5), (10, 10), message("unpool.wants.own_switches")),
-        (2, (1, 1, 4, 6), (9, 13), message("unpool.wants.odd_sizes")),
+    apart, overlapping = _switches, _meeting_switches
+    for worth, shape, size, switches_of, what in (
+        (4, (1, 1, 5, 6), (10, 12), apart, message("unpool.wants.positions")),
+        (2, (3, 4, 5, 5), (10, 10), apart, message("unpool.wants.own_switches")),
+        (1, (1, 1, 4, 6), (9, 13), apart, message("unpool.wants.odd_sizes")),
+        (3, (1, 1, 6, 7), (12, 14), overlapping, message("unpool.wants.all_values")),
     ):
-        signal, switches = student.draw(*shape), _switches(student, shape, size)
+        signal, switches = student.draw(*shape), switches_of(student, shape, size)
         wanted = deconvnet.unpool(signal, switches, size)
         try:
             answer = student.tensor("unpool", signal, switches, size)
@@ -41,6 +47,12 @@ def _switches(student: Student, shape: tuple[int, ...], size: tuple[int, int]) -
     return row * size[1] + column
 
 
+def _meeting_switches(student: Student, shape: tuple[int, ...], size: tuple[int, int]) -> Tensor:
+    """Positions of real maxima in windows that overlap, so that many are named more than once."""
+    maps = torch.rand(*shape[:2], *size, generator=student.random)
+    return F.max_pool2d(maps, *WINDOWS, return_indices=True)[1]
+
+
 def _unpool_fault(answer: Tensor, signal: Tensor, switches: Tensor, wanted: Tensor) -> Message:
     if answer.shape != wanted.shape:
         return wrong_shape(answer, wanted)
@@ -53,7 +65,18 @@ def _unpool_fault(answer: Tensor, signal: Tensor, switches: Tensor, wanted: Tens
         return message("unpool.fills_windows")
     if same(answer, corner):
         return message("unpool.same_corner")
+    if _overwrites(answer, signal, switches):
+        return message("unpool.overwritten")
     return message("unpool.values") if (answer != 0).equal(wanted != 0) else message("unpool.elsewhere")
+
+
+def _overwrites(answer: Tensor, signal: Tensor, switches: Tensor) -> bool:
+    """Whether at each position that is named stands one of the values that return to it, and elsewhere nothing."""
+    there = answer.flatten(2).gather(2, switches.flatten(2))
+    is_there = ((there - signal.flatten(2)).abs() <= 1e-3 * signal.abs().max()).to(answer.dtype).view(signal.shape)
+    kept = deconvnet.unpool(is_there, switches, answer.shape[-2:]) > 0
+    named = deconvnet.unpool(torch.ones_like(is_there), switches, answer.shape[-2:]) > 0
+    return kept.equal(named) and not bool(answer[~named].any())
 
 
 def _corners(signal: Tensor, width: int) -> Tensor:
@@ -172,12 +195,11 @@ def project(student: Student) -> Marks:
     own steps are no measure: with steps that return zeros, any order of them is right.)
     """
     marks, asked = Marks(), []
-    other = [(3, 1, 3, 1), (5, 3, 3, 0)]
     for worth, convs, layer, images, what in (
         (3, LENET, 1, (1, 1, 28, 28), message("project.wants.layer", layer=1)),
         (3, LENET, 2, (1, 1, 28, 28), message("project.wants.layer", layer=2)),
         (2, LENET, 2, (3, 1, 28, 28), message("project.wants.several_images")),
-        (2, other, 2, (1, 1, 23, 18), message("project.wants.other_sizes")),
+        (2, OTHER, 2, (1, 1, 27, 18), message("project.wants.other_sizes")),
     ):
         features, pixels = without_ties(student, convs, images)
         channel = int(student.integers(1, convs[layer - 1][0]))
@@ -190,7 +212,7 @@ def project(student: Student) -> Marks:
 
 
 def without_ties(
-    student: Student, convs: list[tuple[int, int, int, int]], shape: tuple[int, ...]
+    student: Student, convs: list[tuple[int, int, int, int, tuple[int, int, int]]], shape: tuple[int, ...]
 ) -> tuple[list[dict], Tensor]:
     """A random network and images for which each pooling window has one maximum: which of equals wins is not taught.
 
@@ -204,17 +226,21 @@ def without_ties(
         conv = _conv(student, *spec)
         # The bias lifts the maps so far that no window is all zero.
         bare = F.conv2d(signal, conv["@conv"], padding=conv["padding"])
-        conv["bias"] += 0.1 - F.max_pool2d(bare + conv["bias"][:, None, None], 2).amin(dim=(0, 2, 3)).clamp(max=0)
+        pooled = F.max_pool2d(bare + conv["bias"][:, None, None], *conv["pool"])
+        conv["bias"] += 0.1 - pooled.amin(dim=(0, 2, 3)).clamp(max=0)
         if not found:
             conv["@conv"][0], conv["bias"][0] = 0, -5
-        signal = F.max_pool2d(F.relu(F.conv2d(signal, conv["@conv"], conv["bias"], padding=conv["padding"])), 2)
+        rectified = F.relu(F.conv2d(signal, conv["@conv"], conv["bias"], padding=conv["padding"]))
+        signal = F.max_pool2d(rectified, *conv["pool"])
         found.append(conv)
     return found, pixels
 
 
-def _conv(student: Student, maps: int, below: int, side: int, padding: int) -> dict:
+def _conv(
+    student: Student, maps: int, below: int, side: int, padding: int, pool: tuple[int, int, int] = WINDOWS
+) -> dict:
     weight = student.draw(maps, below, side, side)
-    return {"@conv": weight, "bias": student.draw(maps), "padding": padding}
+    return {"@conv": weight, "bias": student.draw(maps), "padding": padding, "pool": pool}
 
 
 def reference(features: list[dict], images: Tensor, layer: int) -> Tensor:
@@ -232,9 +258,9 @@ def _is_projection(
     def by_stand_ins(answer: Tensor) -> tuple[bool, list[Message]]:
         if same(answer, compose(remote.STEPS, *about)):
             return True, []
-        found = [(fault, down) for fault, down in _ORDERS if same(answer, compose(remote.STEPS, *about, down))]
+        found = [(fault, way) for fault, way in _ways(*about) if same(answer, way(remote.STEPS))]
         # A mistake may change nothing with right steps, such as leaving out a ReLU where nothing is negative.
-        harmless = any(same(compose(_RIGHT, *about, down).double(), wanted) for _, down in found)
+        harmless = any(same(way(_RIGHT).double(), wanted) for _, way in found)
         return harmless, [fault for fault, _ in found]
 
     return right_or_by_stand_ins(
@@ -265,9 +291,9 @@ def compose(
     """The way up, and the way down by `steps`: the same for right steps, for those with a mistake, for stand-ins."""
     convs = [remote.conv(one) for one in features]
     signal, ways = images, []
-    for conv in convs[:layer]:
+    for conv, one in list(zip(convs, features, strict=True))[:layer]:
         rectified = F.relu(conv(signal))
-        pooled, switches = F.max_pool2d(rectified, 2, return_indices=True)
+        pooled, switches = F.max_pool2d(rectified, *one["pool"], return_indices=True)
         ways.append((conv, switches, (rectified.shape[-2], rectified.shape[-1])))
         signal = pooled
     signal = steps.keep_channel(signal, channel)
@@ -344,11 +370,45 @@ _ORDERS: list[tuple[Message, Down]] = [
     *((message("project.zeroed_and_not_rectified"), _zeroing_again(*how, rectified=False)) for how in _AGAIN),
 ]
 
+# What people type in for the windows of a pooling layer, or read there by half: made of those of the layer.
+_TYPED: list[Callable[[int, int, int], tuple[int, int, int]]] = [
+    lambda side, distance, padding: (2, 2, 0),
+    lambda side, distance, padding: WINDOWS,
+    lambda side, distance, padding: (side, side, 0),
+    lambda side, distance, padding: (side, side, padding),
+    lambda side, distance, padding: (side, distance, 0),
+    lambda side, distance, padding: (side, 2, padding),
+]
+
+
+def _ways(
+    features: list[dict], images: Tensor, layer: int, channel: int
+) -> Iterator[tuple[Message, Callable[[SimpleNamespace], Tensor]]]:
+    """The known mistakes in putting steps together: each makes a picture of the steps that it is given."""
+    for fault, down in _ORDERS:
+        yield fault, partial(compose, features=features, images=images, layer=layer, channel=channel, down=down)
+    of_first = features[0]["pool"]
+    for windows in (*_TYPED, lambda *of_layer: of_first):
+        typed = [one | {"pool": windows(*one["pool"])} for one in features]
+        if [one["pool"] for one in typed[:layer]] != [one["pool"] for one in features[:layer]]:
+            way = partial(compose, features=typed, images=images, layer=layer, channel=channel)
+            yield message("project.own_windows"), way
+
+
+def _overwriting(signal: Tensor, switches: Tensor, size: tuple[int, int]) -> Tensor:
+    """Unpooling in which the last of the values that return to one position stays."""
+    planes = torch.zeros(*signal.shape[:2], size[0] * size[1], dtype=signal.dtype)
+    for place, value in zip(switches.flatten(2).split(1, dim=2), signal.flatten(2).split(1, dim=2), strict=True):
+        planes.scatter_(2, place, value)
+    return planes.view(*signal.shape[:2], *size)
+
+
 # The known mistakes in a step, made in `project` itself.
 _STEPS: list[tuple[Message, SimpleNamespace]] = [
     (fault, SimpleNamespace(**(vars(_RIGHT) | change)))
     for fault, change in (
         (message("project.others_not_zero"), {"keep_channel": lambda maps, channel: maps}),
+        (message("project.overwritten"), {"unpool": _overwriting}),
         (message("project.spread"), {"unpool": lambda signal, switches, size: F.interpolate(signal, size=size)}),
         (
             message("project.biases_added"),
@@ -369,7 +429,7 @@ _STEPS: list[tuple[Message, SimpleNamespace]] = [
 def _known_faults(answer: Tensor, features: list[dict], images: Tensor, layer: int, channel: int) -> list[Message]:
     """The known mistakes that explain `answer`."""
     about = features, images, layer, channel
-    found = [fault for fault, down in _ORDERS if same(answer, compose(_RIGHT, *about, down))]
+    found = [fault for fault, way in _ways(*about) if same(answer, way(_RIGHT))]
     return found + [fault for fault, steps in _STEPS if same(answer, compose(steps, *about))]
 
 

@@ -289,7 +289,7 @@ def _accuracy(student: Student, name: str) -> tuple[float, Message | None]:
         if set(by_shape) == set(shapes(6, 16)):
             values = [by_shape[shape] for shape in shapes(6, 16)]
             some = images[student.integers(0, len(images), 500)]
-            if _difference(forward(values, some), given_network()(some)) < 0.05:
+            if _difference(forward(values, some), forward(list(given_network().parameters()), some)) < 0.05:
                 return 0.0, message("train.given_network")
             if same(student.tensor("@outputs", {"@kept": name}, some), forward(values, some)):
                 right = [forward(values, batch).argmax(dim=1) for batch in images.split(1000)]

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from grading import remote
 from grading.answers import NoAnswer
-from grading.deconvnet_task import LENET, reference, without_ties
+from grading.deconvnet_task import LENET, OTHER, reference, without_ties
 from grading.given_network import given_convs, given_network
 from grading.marks import Marks, Student, kind, right_or_by_stand_ins, same, sizes
 from helpers.data import load_mnist
@@ -73,7 +73,7 @@ def visualise(student: Student) -> Marks:
     marks = Marks()
     for worth, convs, size, what in (
         (4, LENET, (28, 28), message("visualise.wants.lenet5")),
-        (2, [(3, 1, 3, 1), (5, 3, 3, 0)], (20, 17), message("visualise.wants.other_sizes")),
+        (2, OTHER, (20, 17), message("visualise.wants.other_sizes")),
     ):
         features, image = without_ties(student, convs, (1, 1, *size))
         right, faults = _is_visualisation(student, features, image)

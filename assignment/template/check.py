@@ -167,10 +167,11 @@ def trained(model, images: Tensor, labels: Tensor) -> None:
         raise Wrong(message("train.changed_images", share=share))
     if share < 0.98:
         raise Wrong(message("train.reads", share=share))
-    with torch.no_grad():
-        given = given_network()(test_images[:500])
-    if (outputs[:500] - given).norm() < 0.05 * given.norm():
-        raise Wrong(message("train.given_network"))
+    for features in (given_network().features, _with_windows_of_task_1(given_network().features)):
+        with torch.no_grad():
+            given = given_network().classifier(features(test_images[:500]))
+        if (outputs[:500] - given).norm() < 0.05 * given.norm():
+            raise Wrong(message("train.given_network"))
     _found_nothing("my_network", message("checked.trained"))
 
 
@@ -200,13 +201,27 @@ def unpool(function) -> None:
     if not back.flatten(0, 1).equal(torch.cat(each)[:, 0]):
         raise Wrong(message("unpool.in_another_map"))
     signal = signal[:1, :1]
-    for size, places in (((5, 5), [6, 3, 10, 18]), ((4, 6), [7, 2, 18, 15])):
+    for size, places in (((5, 5), [6, 3, 10, 18]), ((5, 4), [7, 2, 18, 15])):
         back = _numbers(function, signal.clone(), torch.tensor(places).view(1, 1, 2, 2), size)
         shape = f"{size[0]}×{size[1]}"
         _tensor(back, (1, 1, *size), message("what.unpool", size=shape), message("why.size_before_pooling"))
         if not all(back[0, 0].flatten()[place] == value for place, value in zip(places, signal.flatten(), strict=True)):
             raise Wrong(message("unpool.wrong_width", size=shape, switches=str(places), width=size[1]))
+    _where_two_meet(function)
     _found_nothing("unpool", message("checked.unpool"))
+
+
+def _where_two_meet(function) -> None:
+    """As in windows that overlap, two switches name the same position."""
+    signal = torch.tensor([[[[7.0, -3.0], [2.5, 5.0]]]])
+    switches = torch.tensor([[[[5, 3], [8, 5]]]])
+    back = _numbers(function, signal.clone(), switches.clone(), (4, 4))
+    _tensor(back, (1, 1, 4, 4), message("what.unpool", size="4×4"), message("why.size_before_pooling"))
+    values, places, found = (str(one[0, 0].tolist()) for one in (signal, switches, back))
+    if back[0, 0, 1, 1] in (7, 5):
+        raise Wrong(message("unpool.overwritten", signal=values, switches=places, found=found))
+    if not back[0, 0].equal(torch.tensor([[0.0, 0, 0, -3], [0, 12, 0, 0], [2.5, 0, 0, 0], [0, 0, 0, 0]])):
+        raise Wrong(message("unpool.values", signal=values, switches=places, found=found))
 
 
 @_as_graded
@@ -303,6 +318,8 @@ def project(function) -> None:
     silent[3].bias.data[1] = -1000.0
     if _numbers(function, silent, images, 2, 1).any():
         raise Wrong(message("project.picture_of_nothing"))
+    _windows(function, features, images)
+    _where_four_meet(function)
     _by_hand(function)
     image = _mixed((1, 1, 23, 18)).abs()
     back = _numbers(function, _other_chain(), image, 2, 1)
@@ -311,6 +328,27 @@ def project(function) -> None:
     if not torch.allclose(back[0, 0, rows, columns], torch.tensor(values), atol=2e-2):
         raise Wrong(message("project.wrong_on_odd"))
     _found_nothing("project", message("checked.project"))
+
+
+def _windows(function, features: nn.Sequential, images: Tensor) -> None:
+    """With windows of another side, distance or padding, the picture is another: so they are read from `features`."""
+    for layer, position in ((1, 2), (2, 5)):
+        back = _numbers(function, features, images, layer, 1)
+        for setting, other in (("kernel_size", 2), ("stride", 3), ("padding", 0)):
+            changed = copy.deepcopy(features)
+            setattr(changed[position], setting, other)
+            if back.equal(_numbers(function, changed, images, layer, 1)):
+                raise Wrong(message("project.own_windows", setting=setting, position=position))
+
+
+def _where_four_meet(function) -> None:
+    """Filters of 1×1, and an image in which four windows choose the same position."""
+    convs = [_conv(torch.ones(1, 1, 1, 1), 0, bias=False) for _ in range(2)]
+    image = torch.zeros(1, 1, 4, 4)
+    image[0, 0, 1, 1] = 0.9
+    back = _numbers(function, _chain(*((conv, (3, 2, 1)) for conv in convs)), image, 1, 0)
+    if back.shape == image.shape and abs(back[0, 0, 1, 1] - 0.9) < 1e-3:
+        raise Wrong(message("project.overwritten"))
 
 
 def _by_hand(function) -> None:
@@ -524,6 +562,10 @@ def _conv(weight: Tensor, padding: int, bias: bool = True) -> nn.Conv2d:
     return layer.requires_grad_(False)
 
 
+def _with_windows_of_task_1(features: nn.Sequential) -> nn.Sequential:
+    return nn.Sequential(*(nn.MaxPool2d(2) if isinstance(layer, nn.MaxPool2d) else layer for layer in features))
+
+
 def _where_all_maps_speak() -> nn.Sequential:
     """The given network with biases so high that each of its maps is above zero nearly everywhere."""
     features = copy.deepcopy(given_network().features)
@@ -537,7 +579,12 @@ def _other_chain() -> nn.Sequential:
     convs = [_conv(_mixed((3, 1, 3, 3)), 1), _conv(_mixed((5, 3, 3, 3)), 0)]
     for conv, bias in zip(convs, (3.0, 30.0), strict=True):
         conv.bias.data.fill_(bias)
-    return nn.Sequential(*(layer for conv in convs for layer in (conv, nn.ReLU(), nn.MaxPool2d(2)))).eval()
+    return _chain((convs[0], (3, 2, 0)), (convs[1], (4, 3, 1)))
+
+
+def _chain(*layers: tuple[nn.Conv2d, tuple[int, int, int]]) -> nn.Sequential:
+    """Of convolutions, each with the side, distance and padding of the pooling windows that follow."""
+    return nn.Sequential(*(one for conv, windows in layers for one in (conv, nn.ReLU(), nn.MaxPool2d(*windows)))).eval()
 
 
 def _fill(model: nn.Module) -> nn.Module:

@@ -201,6 +201,10 @@ HARD_TO_SEE = {
         ("unpool", "switches.flatten(2), signal", "switches[:1, :1].expand_as(switches).flatten(2), signal"),
         "each map has its own switches",
     ),
+    "overwrites where two meet": (
+        ("unpool", "flat.scatter_add_(2,", "flat.scatter_(2,"),
+        "two values return to position 5, and one of them is lost",
+    ),
     "rectifies to whole numbers": (
         ("rectify", "F.relu(signal)", "F.relu(signal).round()"),
         "what is negative becomes zero, the rest stays",
@@ -225,6 +229,27 @@ HARD_TO_SEE = {
     "takes sizes to be even": (
         ("project", "before.shape[2:]", "[side + side % 2 for side in before.shape[2:]]"),
         "project on an image of 23×18, with 3 and 5 filters of 3×3 is 1×1×24×18",
+    ),
+    "the windows of task 1": (
+        ("project", "pool.kernel_size, pool.stride, pool.padding,", "2,"),
+        "whatever the kernel_size of the pooling layer features[2] is, the picture is the same",
+    ),
+    "the given windows typed in": (
+        ("project", "pool.kernel_size, pool.stride, pool.padding,", "3, 2, 1,"),
+        "whatever the kernel_size of the pooling layer features[2] is, the picture is the same",
+    ),
+    "the side of the windows alone": (
+        ("project", "pool.kernel_size, pool.stride, pool.padding,", "pool.kernel_size,"),
+        "whatever the stride of the pooling layer features[2] is, the picture is the same",
+    ),
+    "overwrites in project": (
+        (
+            "project",
+            "x = unpool(x, where, size)",
+            "x = torch.zeros(*x.shape[:2], size[0] * size[1]).scatter(2, where.flatten(2), x.flatten(2))\n"
+            "        x = x.unflatten(2, tuple(size))",
+        ),
+        "Each brings back 0.9; you leave one of them",
     ),
     "chooses a 5 always": (("choose", "(labels == digit)", "(labels == 5)"), "asked for a 1, you choose image"),
 }

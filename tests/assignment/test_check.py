@@ -249,9 +249,14 @@ def _by_gradient(features, images, layer, channel):
         (
             "unpool",
             lambda *given: _by_width(*given, width=given[2][0]),
-            "positions count row by row, and a row is 6 long",
+            "positions count row by row, and a row is 4 long",
         ),
         ("unpool", lambda *given: _by_width(*given, width=4), "positions count row by row, and a row is 5 long"),
+        (
+            "unpool",
+            lambda signal, switches, size: F.max_unpool2d(signal, switches, 2, output_size=size),
+            "two values return to position 5, and one of them is lost",
+        ),
         ("rectify", lambda signal: signal.abs(), "what is negative becomes zero, the rest stays"),
         ("rectify", lambda signal: np.maximum(signal.numpy(), 0), "is a ndarray (NumPy); a tensor of 1×3 is wanted"),
         ("filter_back", lambda signal, conv: signal, "on the way back, input and output channels are exchanged"),

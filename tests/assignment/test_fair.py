@@ -6,7 +6,7 @@ import pytest
 import torch
 from grading.given_network import given_network
 from grading.judge import PARTS as JUDGED
-from submissions import DIGITS, PARTS, solution
+from submissions import DIGITS, PARTS, mistaken, solution
 from test_judge import names_of_the_right, student_with
 
 from helpers.data import load_mnist
@@ -82,6 +82,67 @@ def test_the_order_of_the_steps_counts_alike_with_a_wrong_step(name, filters, ri
     if filters == "wrong filters":
         exec(FLIPPED, right)
     assert judged("project", right, tmp_path) == (earned, [fault] if fault else [])
+
+
+READ = "pool.kernel_size, pool.stride, pool.padding,"
+# What stands in the place of the windows that are read from the layers, and what the part earns of 10.
+WINDOWS = {
+    "those of task 1": ("2,", 0),
+    "those of the given network": ("3, 2, 1,", 8),
+    "the side alone": ("pool.kernel_size,", 0),
+    "side and stride": ("pool.kernel_size, pool.stride,", 0),
+    "those of the first layer for both": (READ.replace("pool", "features[2]"), 8),
+}
+
+
+@pytest.mark.skipif("project" not in PARTS, reason="these settings leave out project")
+@pytest.mark.parametrize("filters", ["right filters", "wrong filters"])
+@pytest.mark.parametrize("name", WINDOWS)
+def test_windows_of_ones_own_are_named_with_a_wrong_step_too(name, filters, right, tmp_path):
+    typed, earned = WINDOWS[name]
+    exec(changed("project", (READ, typed)), right)
+    if filters == "wrong filters":
+        exec(FLIPPED, right)
+    assert judged("project", right, tmp_path) == (earned, ["project.own_windows"])
+
+
+@pytest.mark.skipif("project" not in PARTS, reason="these settings leave out project")
+def test_the_pooling_layers_themselves_may_be_asked_for_switches(right, tmp_path):
+    exec(changed("project", (f"F.max_pool2d(before, {READ} return_indices=True)", "asked(pool)(before)")), right)
+
+    def asked(pool):
+        pool.return_indices = True
+        return pool
+
+    right["asked"] = asked
+    assert judged("project", right, tmp_path) == (10, [])
+
+
+# What stays of several values that return to one position.
+OVERWRITING = {
+    "the last": "flat.scatter_(2,",
+    "the first": "switches, signal = switches.flip(2, 3), signal.flip(2, 3)\n    flat.scatter_(2,",
+    "the largest": 'flat.scatter_reduce_(2, reduce="amax", include_self=False, index=',
+}
+
+
+@pytest.mark.skipif("unpool" not in PARTS, reason="these settings leave out unpool")
+@pytest.mark.parametrize("name", OVERWRITING)
+def test_overwriting_costs_one_line(name, right, tmp_path):
+    change = ("flat.scatter_add_(2,", OVERWRITING[name])
+    into = ("signal.flatten", "src=signal.flatten" if name == "the largest" else "signal.flatten")
+    exec(changed("unpool", change, into), right)
+    for seed in range(3):
+        assert judged("unpool", right, tmp_path, seed) == (7, ["unpool.overwritten"])
+    # The order counts by itself.
+    assert judged("project", right, tmp_path) == (10, [])
+
+
+@pytest.mark.skipif("project" not in PARTS, reason="these settings leave out project")
+def test_overwriting_in_project_itself_is_named(right, tmp_path):
+    _, source = mistaken({"project": code("project")}, "overwrites in project")
+    exec(source["project"], right)
+    assert judged("project", right, tmp_path) == (0, ["project.overwritten"])
 
 
 # In 1a: what stands in the place of what, what is earned of 10, and how the mistake is called.

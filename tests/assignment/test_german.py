@@ -62,7 +62,7 @@ def test_numbers_and_digits_are_written_as_in_german():
     notebook = notebook_of(replace(GERMAN, points=dict(SETTINGS.points) | {"unpool": 12.5}))
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert text.startswith("# Was sieht eine Feature Map?\n")
-    assert "(12,5 Punkte)" in text and "**Punkte:** eine Map: 7,5; mehrere Maps und Bilder: 2,5" in text
+    assert "(12,5 Punkte)" in text and "**Punkte:** eine Map: 5; mehrere Maps und Bilder: 2,5" in text
     assert "der Ziffern 7 und 3" in text
 
 

@@ -163,8 +163,9 @@ UNUSUAL = {
     "with gradients": {"rectify": lambda signal: F.relu(signal.clone().requires_grad_())},
     "in place": {"rectify": lambda signal: signal.relu_()},
     "size as a tuple": {"unpool": lambda signal, switches, size: torch.zeros(signal.shape[:2] + size).flatten(2)
-        .scatter(2, switches.flatten(2), signal.flatten(2)).view(signal.shape[:2] + size)},
-    "max_unpool2d": {"unpool": lambda signal, switches, size: F.max_unpool2d(signal, switches, 2, output_size=size)},
+        .scatter_add(2, switches.flatten(2), signal.flatten(2)).view(signal.shape[:2] + size)},
+    "a matrix of ones": {"unpool": lambda signal, switches, size: (signal.flatten(2)[:, :, None] @ F.one_hot(
+        switches.flatten(2), size[0] * size[1]).to(signal.dtype)).view(signal.shape[:2] + tuple(size))},
     "lazy layers": {"build_cnn": lambda maps1=6, maps2=16: nn.Sequential(
         nn.LazyConv2d(maps1, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.LazyConv2d(maps2, 5), nn.ReLU(),
         nn.MaxPool2d(2), nn.Flatten(), nn.LazyLinear(120), nn.ReLU(), nn.LazyLinear(84), nn.ReLU(),

@@ -15,8 +15,8 @@ def build_cnn(maps1=6, maps2=16):
 import numpy as np
 
 
-def up_through(conv, maps):
-    """A convolution, ReLU and 2×2 max pooling of arrays (N, C, H, W), position by position."""
+def up_through(conv, maps, windows=(2, 2, 0)):
+    """A convolution, ReLU and max pooling of arrays (N, C, H, W), position by position."""
     pad, side = conv.padding[0], conv.kernel_size[0]
     weight, bias = conv.weight.detach().numpy(), conv.bias.detach().numpy()
     padded = np.pad(maps, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
@@ -26,14 +26,19 @@ def up_through(conv, maps):
         for j in range(columns):
             patch = padded[:, :, i : i + side, j : j + side]
             rectified[:, :, i, j] = np.maximum(np.tensordot(patch, weight, ((1, 2, 3), (1, 2, 3))) + bias, 0)
-    pooled = np.zeros((len(maps), len(weight), rows // 2, columns // 2), np.float32)
+    side, apart, around = windows
+    down, across = ((count + 2 * around - side) // apart + 1 for count in (rows, columns))
+    pooled = np.zeros((len(maps), len(weight), down, across), np.float32)
     switches = np.zeros(pooled.shape, np.int64)
-    for i in range(rows // 2):
-        for j in range(columns // 2):
-            window = rectified[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].reshape(len(maps), -1, 4)
+    for i in range(down):
+        for j in range(across):
+            top, left = max(apart * i - around, 0), max(apart * j - around, 0)
+            window = rectified[:, :, top : apart * i - around + side, left : apart * j - around + side]
+            width = window.shape[3]
+            window = window.reshape(*window.shape[:2], -1)
             pooled[:, :, i, j] = window.max(2)
             where = window.argmax(2)
-            switches[:, :, i, j] = (2 * i + where // 2) * columns + 2 * j + where % 2
+            switches[:, :, i, j] = (top + where // width) * columns + left + where % width
     return pooled, switches, (rows, columns)
 
 
@@ -67,7 +72,7 @@ def unpool(signal, switches, size):
     back = np.zeros((*values.shape[:2], height, width), values.dtype)
     for position in np.ndindex(*values.shape):
         row, column = divmod(places[position], width)
-        back[position[0], position[1], row, column] = values[position]
+        back[position[0], position[1], row, column] += values[position]
     return torch.tensor(back)
 
 
@@ -97,10 +102,9 @@ def keep_channel(maps, channel):
 
 # %% project
 def project(features, images, layer, channel):
-    convs = [features[0], features[3]][:layer]
     maps, noted = images.numpy(), []
-    for conv in convs:
-        maps, switches, size = up_through(conv, maps)
+    for conv, pool in [(features[0], features[2]), (features[3], features[5])][:layer]:
+        maps, switches, size = up_through(conv, maps, (pool.kernel_size, pool.stride, pool.padding))
         noted.insert(0, (conv, torch.tensor(switches), size))
     signal = keep_channel(torch.tensor(maps), channel)
     for conv, switches, size in noted:

@@ -50,7 +50,7 @@ def train(model, images, labels):
 def unpool(signal, switches, size):
     n, c = signal.shape[:2]
     flat = torch.zeros(n, c, size[0] * size[1])
-    flat.scatter_(2, switches.flatten(2), signal.flatten(2))
+    flat.scatter_add_(2, switches.flatten(2), signal.flatten(2))
     return flat.view(n, c, *size)
 
 
@@ -75,8 +75,8 @@ def keep_channel(maps, channel):
 def climb(features, images, layer):
     notes, x = [], images
     for position in range(0, 3 * layer, 3):
-        before = features[position + 1](features[position](x))
-        x, where = F.max_pool2d(before, 2, return_indices=True)
+        before, pool = features[position + 1](features[position](x)), features[position + 2]
+        x, where = F.max_pool2d(before, pool.kernel_size, pool.stride, pool.padding, return_indices=True)
         notes.append((features[position], where, before.shape[2:]))
     return x, notes
 
