@@ -85,6 +85,14 @@ def _catalogue(language: str) -> gettext.GNUTranslations:
         raise ValueError(f"there are no sentences in the language {language!r}; there are in: {known}") from None
 
 
+def _with_article(word: str) -> Message:
+    """`{found:a}` in a sentence: the word with its article, which in English hangs on how the word begins."""
+    # Two are spoken with a vowel, though they are not written with one: eight, and en-d-array.
+    if word[0].lower() in "aeio8" or word == "ndarray":
+        return message("article.an", word=word)
+    return message("article.a", word=word)
+
+
 class _Writer(string.Formatter):
     def __init__(self, catalogue: gettext.GNUTranslations, speaker: str) -> None:
         self.catalogue, self.speaker = catalogue, speaker
@@ -98,6 +106,8 @@ class _Writer(string.Formatter):
     def format_field(self, value: object, format_spec: str) -> str:
         if isinstance(value, Message):
             return self.text(value)
+        if format_spec == "a":
+            return self.text(_with_article(format(value)))
         if isinstance(value, list | tuple):
             return ", ".join(self.format_field(one, "") for one in value)
         text = format(value, format_spec)

@@ -543,7 +543,7 @@ def _kind(thing) -> Message:
     if isinstance(thing, Tensor):
         return message("kind.tensor", shape=_sizes(thing))
     name = type(thing).__name__
-    kind = message("kind.an", type=name) if name[0] in "aeiou" else message("kind.a", type=name)
+    kind = message("kind.a", type=name)
     return message("kind.numpy", kind=kind) if type(thing).__module__ == "numpy" else kind
 
 

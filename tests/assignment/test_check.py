@@ -258,7 +258,7 @@ def _by_gradient(features, images, layer, channel):
             "two values return to position 5, and one of them is lost",
         ),
         ("rectify", lambda signal: signal.abs(), "what is negative becomes zero, the rest stays"),
-        ("rectify", lambda signal: np.maximum(signal.numpy(), 0), "is a ndarray (NumPy); a tensor of 1×3 is wanted"),
+        ("rectify", lambda signal: np.maximum(signal.numpy(), 0), "is an ndarray (NumPy); a tensor of 1×3 is wanted"),
         ("filter_back", lambda signal, conv: signal, "on the way back, input and output channels are exchanged"),
         ("keep_channel", lambda maps, channel: maps[:, [channel]], "all maps stay, most of them zero"),
         ("project", lambda features, images, layer, channel: images, "maps 1 and 2 of layer 1 give the same picture"),
@@ -285,7 +285,7 @@ def _by_gradient(features, images, layer, channel):
         (
             "choose",
             lambda digit, predictions, labels: np.flatnonzero(labels.numpy() == digit),
-            "choose returns a ndarray (NumPy); one index is wanted, an integer",
+            "choose returns an ndarray (NumPy); one index is wanted, an integer",
         ),
         ("rectify", lambda signal: signal / 0, "returns numbers that are not finite and real"),
         ("rectify", lambda signal: signal.to_sparse(), "returns a tensor that is not dense"),
@@ -373,6 +373,16 @@ def test_wrong_grids_are_named(change, words):
     names = notebook_with(solution("transposed"))
     with pytest.raises(check.Wrong, match=re.escape(words)):
         run_check("grids", names | {"grids": change(names["grids"])})
+
+
+def test_a_digit_and_a_type_have_their_article(monkeypatch):
+    monkeypatch.setattr(check, "load_mnist", lambda which: (torch.zeros(10, 1, 28, 28), torch.full((10,), 8)))
+    monkeypatch.setattr(check, "_DIGITS", [1])
+    with pytest.raises(check.Wrong, match="but test image 3 is an 8: are"):
+        check.chosen({1: 3})
+    for answer, kind in ((np.zeros(1), "an ndarray \\(NumPy\\)"), ([], "a list"), (3, "an int")):
+        with pytest.raises(check.Wrong, match=f"is {kind}; a tensor"):
+            check.rectify(lambda signal, answer=answer: answer)
 
 
 def test_the_notebook_shows_the_message_alone():
