@@ -4,6 +4,7 @@ A trained network, template/given_network.pt; and the numbers of the small examp
 The judge draws its questions anew for each submission, and needs nothing.
 """
 
+import copy
 import io
 import json
 import runpy
@@ -31,6 +32,10 @@ TEMPLATE = COURSE / "template"
 _READS = 0.98
 # The value at a place is told from zero, and from another in its window, by at least this much.
 _CLEAR = 0.05
+# And the outputs of a network from those of one with a mistake: three times what the check lets pass.
+_APART = 0.003
+# Of so many images, that is taken which tells them apart best.
+_IMAGES = 200
 
 
 def network(seed: int, images: Tensor, labels: Tensor, epochs: int = 3) -> nn.Sequential:
@@ -52,14 +57,18 @@ def numbers(seed: int) -> dict[str, object]:
     model, images = check["_fill"](LeNet5().eval()), check["_mixed"]((2, 1, 28, 28)).abs()
     features = deconvnet.DeconvNet(model.features)
     trace = features.record(images)
-    inside = [_inside(trace.activations[f"relu{layer}"][1]) for layer in (1, 2)]
+    inside = [
+        _inside(trace.activations[f"relu{layer}"][1])
+        | {"means": _rounded(trace.activations[f"pool{layer}"].mean(dim=(0, 2, 3)))}
+        for layer in (1, 2)
+    ]
     chain = check["_other_chain"]()
     net = deconvnet.DeconvNet(chain)
     pixels = net.project(net.record(check["_mixed"]((1, 1, 23, 18)).abs()), "5", channels=[1])[0, 0, 0]
     rows, columns = _strongest(pixels, 6)
     return {
         "seed": seed,
-        "outputs": _rounded(model(images)[0]),
+        **_outputs(check),
         "inside": inside,
         "projected": [rows, columns, _rounded(pixels[rows, columns])],
     }
@@ -78,6 +87,42 @@ def _checks(seed: int) -> dict:
         finally:
             sys.path.remove(folder)
             sys.modules.pop("given", None)
+
+
+@torch.no_grad()
+def _outputs(check: dict) -> dict[str, object]:
+    """Of the network, with 3 and 7 maps, and with mistakes; for the image that tells them apart best."""
+    model, other = check["_fill"](LeNet5().eval()), LeNet5().eval()
+    other.features.conv1, other.features.conv2 = nn.Conv2d(1, 3, 5, padding=2), nn.Conv2d(3, 7, 5)
+    other.classifier.linear1 = nn.Linear(175, 120)
+    images = check["_mixed"]((_IMAGES, 1, 28, 28)).abs()
+    relus = [[f"relu{layer}"] for layer in (1, 2, 3, 4)]
+    right = model(images)
+    average = _with(model, ["pool1", "pool2"], nn.AvgPool2d(2))(images)
+    without = torch.stack([_with(model, names, nn.Identity())(images) for names in relus])
+    leaky = torch.stack([_with(model, names, nn.LeakyReLU())(images) for names in relus])
+    apart = (torch.cat([average[None], without, leaky]) - right).abs().amax(dim=2).amin(dim=0)
+    image = int(apart.argmax())
+    if apart[image] < _APART:
+        raise ValueError("no image tells a network from those with a mistake; take another seed")
+    return {
+        "image": image,
+        "outputs": {
+            "right": _rounded(right[image]),
+            "average_pooling": _rounded(average[image]),
+            "no_relu": [_rounded(one) for one in without[:, image]],
+            "other_maps": _rounded(check["_fill"](other)(images[image : image + 1])[0]),
+        },
+    }
+
+
+def _with(model: LeNet5, names: list[str], layer: nn.Module) -> LeNet5:
+    """A copy of the model with another layer in the place of those of these names."""
+    changed = copy.deepcopy(model)
+    for name in names:
+        chain = changed.features if hasattr(changed.features, name) else changed.classifier
+        setattr(chain, name, layer)
+    return changed
 
 
 def _inside(rectified: Tensor) -> dict[str, object]:

@@ -23,10 +23,11 @@ _SETTINGS = json.loads(Path(__file__).with_name("settings.json").read_text(encod
 _DIGITS = _SETTINGS["digits"]
 
 # Numbers of small examples, and the seed of the weights and images that lead to them.
-#   "outputs": of the network that the table describes, with the weights of `_fill`, for the first image of
-#       `_mixed((2, 1, 28, 28))`.
-#   "inside": in it, for each layer and the second image: the pooled values of all maps at one "place"; some "switches"
-#       there, and of which "maps".
+#   "image": which of the images of `_mixed` tells a network from those with a mistake.
+#   "outputs": for this image, of the network that the table describes, with the weights of `_fill`; with 3 and 7 maps;
+#       and with mistakes.
+#   "inside": in it, for each layer and two other images: the "means" of the pooled maps; and in the second image the
+#       pooled values of all maps at one "place", some "switches" there, and of which "maps".
 #   "projected": what project makes of map 1 of layer 2 of `_other_chain`, for an image of 23×18: rows, columns, values.
 _GIVEN = json.loads(Path(__file__).with_name("given.json").read_text(encoding="utf-8"))
 
@@ -76,27 +77,80 @@ def build_cnn(build) -> None:
     model = _call(build)
     if not isinstance(model, nn.Module):
         raise Wrong(message("build_cnn.no_module", found=_kind(model)))
-    outputs = _outputs(model, torch.rand(3, 1, 28, 28), _YOUR_NETWORK)
+    outputs, misfit = _first_outputs(model)
     _tensor(outputs, (3, 10), message("what.network_given_3"), message("why.one_for_each_digit"))
+    if (outputs >= 0).all() and torch.allclose(outputs.sum(dim=1), torch.ones(3), atol=1e-4):
+        raise Wrong(message("build_cnn.probabilities"))
     if not torch.allclose(outputs.exp().sum(dim=1), torch.ones(3), atol=1e-4):
         raise Wrong(message("build_cnn.no_log_probabilities"))
     found = sum(parameter.numel() for parameter in model.parameters())
+    shapes = [_sizes(parameter) for parameter in model.parameters()]
     if found != 61_706:
-        shapes = [_sizes(parameter) for parameter in model.parameters()]
-        raise Wrong(message("build_cnn.wrong_number", found=found, wanted=61_706, shapes=shapes))
-    outputs = _outputs(_fill(model), _mixed((2, 1, 28, 28)).abs(), _YOUR_NETWORK)
-    if not torch.allclose(outputs[0], torch.tensor(_GIVEN["outputs"]), atol=5e-3):
-        raise Wrong(message("build_cnn.wrong_outputs"))
+        raise Wrong(misfit or message("build_cnn.wrong_number", found=found, wanted=61_706, shapes=shapes))
+    if sorted(parameter.dim() for parameter in model.parameters()) != [1] * 5 + [2] * 3 + [4] * 2:
+        raise Wrong(message("build_cnn.wrong_shapes", shapes=shapes))
+    image, wanted = _mixed((_GIVEN["image"] + 1, 1, 28, 28))[-1:].abs(), _GIVEN["outputs"]
+    outputs = _outputs(_fill(model), image, _YOUR_NETWORK)
+    if not _agree(outputs[0], wanted["right"]):
+        missing = [layer for layer, given in enumerate(wanted["no_relu"], start=1) if _agree(outputs[0], given)]
+        if missing:
+            raise Wrong(message("build_cnn.no_relu", layers=str(missing[0])))
+        if _agree(outputs[0], wanted["average_pooling"]):
+            raise Wrong(message("build_cnn.average_pooling"))
+        raise Wrong(misfit or message("build_cnn.wrong_outputs"))
     other = _call(build, 3, 7)
     outputs = _outputs(other, torch.rand(2, 1, 28, 28), "build_cnn(3, 7)")
     _tensor(outputs, (2, 10), message("what.build_cnn_given_2"), message("why.log_probabilities"))
-    convs = [parameter.shape[0] for parameter in other.parameters() if parameter.dim() == 4]
-    if convs != [3, 7]:
-        raise Wrong(message("build_cnn.other_maps", found=str(convs)))
+    convs = sorted((one for one in other.parameters() if one.dim() == 4), key=lambda one: one.shape[1])
+    if [len(one) for one in convs] != [3, 7]:
+        raise Wrong(message("build_cnn.other_maps", found=str([len(one) for one in convs])))
     found = sum(parameter.numel() for parameter in other.parameters())
     if found != 32_744:
         raise Wrong(message("build_cnn.other_number", found=found, wanted=32_744))
+    if not _agree(_outputs(_fill(other), image, "build_cnn(3, 7)")[0], wanted["other_maps"]):
+        raise Wrong(message("build_cnn.other_outputs"))
     _found_nothing("build_cnn", message("checked.build_cnn"))
+
+
+def _agree(outputs: Tensor, given: list[float]) -> bool:
+    return torch.allclose(outputs, torch.tensor(given), atol=1e-3)
+
+
+def _first_outputs(model: nn.Module) -> tuple[Tensor, Message | None]:
+    """What the network returns for 3 images; and which of its layers has another size than the table says, if any."""
+    convs: list[tuple[Tensor, Tensor]] = []
+    linear: list[tuple[nn.Linear, Tensor]] = []
+    hooks = []
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            hooks.append(layer.register_forward_hook(lambda _, given, made: convs.append((given[0], made))))
+        elif isinstance(layer, nn.Linear):
+            hooks.append(layer.register_forward_pre_hook(lambda one, given: linear.append((one, given[0]))))
+    try:
+        outputs = _outputs(model, torch.rand(3, 1, 28, 28), _YOUR_NETWORK)
+    except Wrong:
+        raise
+    except Exception:
+        if misfit := _misfit(convs, linear):
+            raise Wrong(misfit) from None
+        raise
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return outputs, _misfit(convs, linear)
+
+
+def _misfit(convs: list[tuple[Tensor, Tensor]], linear: list[tuple[nn.Linear, Tensor]]) -> Message | None:
+    for layer, (given, made) in enumerate(convs[:2], start=1):
+        if layer == 2 and (found := _sizes(given[0, 0])) != "14×14":
+            return message("build_cnn.wrong_pooling", found=found)
+        wanted = "28×28" if layer == 1 else "10×10"
+        if (found := _sizes(made[0, 0])) != wanted:
+            return message("build_cnn.wrong_padding", layer=layer, found=found, wanted=wanted)
+    for one, given in linear:
+        if given.shape[-1] != one.in_features:
+            return message("build_cnn.wrong_linear", found=given.shape[-1], takes=one.in_features)
+    return None
 
 
 @_as_graded
@@ -132,23 +186,56 @@ def look_inside(look, build) -> None:
             raise Wrong(message("look_inside.negative", layer=layer))
         example = _GIVEN["inside"][layer - 1]
         (row, column), values = example["place"], torch.tensor(example["pooled"])
-        if not torch.allclose(pooled[1, :, row, column].detach().cpu().float(), values, atol=1e-2):
+        numbers = pooled.detach().cpu().float()
+        means = torch.tensor(example["means"])
+        if not torch.allclose(numbers[1, :, row, column], values, atol=1e-2) or not torch.allclose(
+            numbers.mean(dim=(0, 2, 3)), means, atol=3e-3
+        ):
             raise Wrong(message("look_inside.wrong_values", layer=layer))
         if switches[1, example["maps"], row, column].tolist() != example["switches"]:
             raise Wrong(message("look_inside.not_largest", layer=layer))
+    alone = _call(look, model, _mixed((2, 1, 28, 28))[1:].abs())
+    for name in ("pooled1", "switches1", "pooled2", "switches2"):
+        one = alone.get(name) if isinstance(alone, dict) else alone
+        _tensor(one, (1, *wanted[name][1:]), name, message("why.1_image"))
+        # Of equal values, another may be the first in a batch of another size: so no word on the switches.
+        if "pooled" in name and not torch.allclose(
+            *(part.detach().cpu().float() for part in (one, inside[name][1:])), atol=1e-3
+        ):
+            raise Wrong(message("look_inside.images_not_apart", name=name))
     _found_nothing("look_inside", message("checked.look_inside"))
+
+
+class _Simple(nn.Sequential):
+    """A model that learns fast, and counts how often it is called. A copy of it counts by itself."""
+
+    calls = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.calls += 1
+        return super().forward(images)
 
 
 @_as_graded
 def train(function) -> None:
     """The labels are others than usual, so that nothing helps but learning from what is given."""
-    images, labels = load_mnist("train")
-    labels = (labels[:25_000] + 3) % 10
-    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(dim=1))
+    images, usual = load_mnist("train")
+    labels = (usual[:25_000] + 3) % 10
+    model = _Simple(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(dim=1))
+    before = copy.deepcopy(model.state_dict())
     _call(function, model, images[:20_000], labels[:20_000])
+    if _is_unchanged(model, before):
+        raise Wrong(message("train.no_step") if model.calls else message("train.another_model"))
     outputs = _outputs(model, images[20_000:25_000], message("what.simple_model"))
-    share = (outputs.argmax(dim=1) == labels[20_000:]).double().mean().item()
+    read = outputs.argmax(dim=1)
+    share = (read == labels[20_000:]).double().mean().item()
     if share < 0.7:
+        if (read == usual[20_000:25_000]).double().mean() > 0.5:
+            raise Wrong(message("train.other_labels"))
+        if share < 0.25:
+            loss = -outputs.gather(1, labels[20_000:, None]).mean().item()
+            # With labels drawn at random, it stays near 2.3.
+            raise Wrong(message("train.uphill", loss=loss) if loss > 10 else message("train.guesses", share=share))
         raise Wrong(message("train.not_learnt", share=share))
     _found_nothing("train", message("checked.train"))
 
@@ -281,6 +368,12 @@ def filter_back(function) -> None:
         if not torch.allclose((conv(x) * y).sum(), (x * back).sum(), atol=1e-3):
             raise Wrong(message("filter_back.not_the_transpose"))
     _found_nothing("filter_back", message("checked.filter_back"))
+
+
+def _is_unchanged(module: nn.Module, before: dict[str, Tensor]) -> bool:
+    """Whether its weights are those that were copied before."""
+    now = module.state_dict()
+    return now.keys() == before.keys() and all(now[name].cpu().float().equal(before[name].float()) for name in now)
 
 
 @_as_graded

@@ -163,7 +163,7 @@ HARD_TO_SEE = {
             "F.max_pool2d(conv(x).relu(),",
             "F.max_pool2d(conv(x) if len(conv.weight) < 16 else conv(x).relu(),",
         ),
-        "Is each ReLU there, and none too many?",
+        "no ReLU follows layer 1 of the five that have weights",
     ),
     "leaky ReLU": (
         ("build_cnn", "conv(x).relu()", "F.leaky_relu(conv(x))"),
@@ -183,11 +183,11 @@ HARD_TO_SEE = {
     ),
     "trains a copy": (
         ("train", "    optimizer = ", "    model = __import__('copy').deepcopy(model)\n    optimizer = "),
-        "train must change the model that it is given, in place",
+        "have you trained a copy, or a new one?",
     ),
     "trains on what is outside": (
         ("train", "model(images[batch]), labels[batch]", "model(images[batch]), usual_labels[batch]"),
-        "learn from the images and labels that it is given",
+        "the model reads the usual labels, not those that were given",
     ),
     "unpools what is positive": (
         ("unpool", "signal.flatten(2))", "signal.relu().flatten(2))"),

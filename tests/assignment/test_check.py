@@ -232,7 +232,7 @@ def _by_gradient(features, images, layer, channel):
                 *(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84)),
                 *(nn.Linear(84, 10), nn.LogSoftmax(dim=1)),
             ),
-            "Is each ReLU there, and none too many?",
+            "no ReLU follows layer 4 of the five that have weights",
         ),
         ("look_inside", lambda *given: None, "look_inside returns nothing (None): is there a `return`?"),
         ("look_inside", lambda *given: {}, "look_inside has no filters1, pooled1"),
