@@ -31,8 +31,11 @@ _DIGITS = _SETTINGS["digits"]
 #   "projected": what project makes of map 1 of layer 2 of `_other_chain`, for an image of 23×18: rows, columns, values.
 _GIVEN = json.loads(Path(__file__).with_name("given.json").read_text(encoding="utf-8"))
 
-# Each of 3 maps of 2 images.
-_POSITIONS = [(image, channel) for image in range(2) for channel in range(3)]
+# Of 2 images with 3 maps each: positions in maps of 4×4, no two alike.
+_SWITCHES = [
+    [[[5, 3], [8, 15]], [[0, 2], [13, 10]], [[1, 7], [12, 11]]],
+    [[[4, 6], [9, 11]], [[0, 3], [8, 14]], [[5, 2], [9, 10]]],
+]
 
 _NUMBERS = (
     *(message("number.two"), message("number.three"), message("number.four"), message("number.five")),
@@ -276,16 +279,14 @@ def unpool(function) -> None:
         if (back[0, 0] != 0).equal(wanted != 0):
             raise Wrong(message("unpool.values", signal=values, switches=places, found=found))
         raise Wrong(message("unpool.elsewhere", signal=values, switches=places, found=found))
-    signal, switches = signal.repeat(2, 3, 1, 1), switches.repeat(2, 3, 1, 1)
-    signal[1, 2], switches[0, 1], switches[1, 2] = (
-        1.5,
-        torch.tensor([[0, 2], [13, 10]]),
-        torch.tensor([[4, 6], [9, 11]]),
-    )
+    signal, switches = signal.repeat(2, 3, 1, 1), torch.tensor(_SWITCHES)
+    signal[1, 2] = 1.5
     back = _numbers(function, signal.clone(), switches.clone(), (4, 4))
     _tensor(back, (2, 3, 4, 4), message("what.unpool_many"), message("why.same_number"))
-    each = [_numbers(function, signal[n : n + 1, [c]], switches[n : n + 1, [c]], (4, 4)) for n, c in _POSITIONS]
-    if not back.flatten(0, 1).equal(torch.cat(each)[:, 0]):
+    if not back.equal(_one_by_one(function, signal, switches)):
+        for first in (switches[:1, :1], switches[:, :1], switches[:1]):
+            if back.equal(_one_by_one(function, signal, first.expand_as(switches))):
+                raise Wrong(message("unpool.first_switches"))
         raise Wrong(message("unpool.in_another_map"))
     signal = signal[:1, :1]
     for size, places in (((5, 5), [6, 3, 10, 18]), ((5, 4), [7, 2, 18, 15])):
@@ -294,8 +295,20 @@ def unpool(function) -> None:
         _tensor(back, (1, 1, *size), message("what.unpool", size=shape), message("why.size_before_pooling"))
         if not all(back[0, 0].flatten()[place] == value for place, value in zip(places, signal.flatten(), strict=True)):
             raise Wrong(message("unpool.wrong_width", size=shape, switches=str(places), width=size[1]))
+    values, places = [1.5, -2.0, 4.0, 3.0, 0.5, -1.0], [7, 2, 11, 18, 15, 16]
+    back = _numbers(function, torch.tensor(values).view(1, 1, 2, 3), torch.tensor(places).view(1, 1, 2, 3), (4, 6))
+    _tensor(back, (1, 1, 4, 6), message("what.unpool_wide"), message("why.size_before_pooling"))
+    if back.flatten()[places].tolist() != values:
+        raise Wrong(message("unpool.wide", found=str(back[0, 0].tolist())))
     _where_two_meet(function)
     _found_nothing("unpool", message("checked.unpool"))
+
+
+def _one_by_one(function, signal: Tensor, switches: Tensor) -> Tensor:
+    """Each of the maps of `signal` unpooled by itself."""
+    pairs = zip(signal.flatten(0, 1), switches.flatten(0, 1), strict=True)
+    each = [_numbers(function, one[None, None].clone(), where[None, None].clone(), (4, 4)) for one, where in pairs]
+    return torch.cat(each).view(*signal.shape[:2], 4, 4)
 
 
 def _where_two_meet(function) -> None:
@@ -332,7 +345,7 @@ def filter_back(function) -> None:
     for side, padding, size in ((5, 2, 28), (5, 0, 14)):
         conv = _conv(torch.rand(4, 2, side, side), padding)
         small = size + 2 * padding - side + 1
-        back = _numbers(function, torch.rand(3, 4, small, small), conv)
+        back = _filtered(function, torch.rand(3, 4, small, small), conv)
         _tensor_of_4(back, "filter_back")
         if back.shape[-2:] != (size, size):
             found, wanted = f"{back.shape[-2]}×{back.shape[-1]}", f"{size}×{size}"
@@ -340,12 +353,12 @@ def filter_back(function) -> None:
             raise Wrong(message("filter_back.wrong_size", found=found, wanted=wanted, padding=padding, filters=filters))
         if back.shape[:2] != (3, 2):
             raise Wrong(message("filter_back.wrong_channels", found=_sizes(back), wanted=f"3×2×{size}×{size}"))
-    if _numbers(function, torch.zeros(1, 4, 10, 10), _conv(torch.rand(4, 2, 5, 5), 0)).any():
+    if _filtered(function, torch.zeros(1, 4, 10, 10), _conv(torch.rand(4, 2, 5, 5), 0)).any():
         raise Wrong(message("filter_back.biases_added"))
     stamp = torch.tensor([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])
     one = torch.zeros(1, 1, 7, 7)
     one[0, 0, 3, 3] = 1
-    back = _numbers(function, one, _conv(stamp[None, None], 1))
+    back = _filtered(function, one, _conv(stamp[None, None], 1))
     _tensor(back, (1, 1, 7, 7), message("what.filter_back_by_one"), message("why.padding_1"))
     back = back[0, 0, 2:5, 2:5]
     for fault, wrong in (
@@ -362,12 +375,32 @@ def filter_back(function) -> None:
         raise Wrong(message("filter_back.wrong_values", filter=str(stamp.tolist()), found=str(back.tolist())))
     conv = _conv(_mixed((3, 2, 3, 3)), 0, bias=False)
     y = _mixed((2, 3, 7, 6))
-    back = _numbers(function, y.clone(), conv)
+    back = _filtered(function, y.clone(), conv)
     _tensor(back, (2, 2, 9, 8), message("what.filter_back_by_many"), message("why.no_padding"))
     for x in torch.eye(2 * 2 * 9 * 8).view(-1, 2, 2, 9, 8)[::7]:
         if not torch.allclose((conv(x) * y).sum(), (x * back).sum(), atol=1e-3):
             raise Wrong(message("filter_back.not_the_transpose"))
     _found_nothing("filter_back", message("checked.filter_back"))
+
+
+def _filtered(function, signal: Tensor, conv: nn.Conv2d) -> Tensor:
+    """What filter_back returns. It must leave `conv` as it is."""
+    before, padding = copy.deepcopy(conv.state_dict()), conv.padding[0]
+    try:
+        back = _numbers(function, signal, conv)
+    except Wrong:
+        raise
+    except Exception as error:
+        # As many channels in as out: does it work then?
+        alike = _conv(torch.rand(4, 4, *conv.kernel_size), int(padding))
+        try:
+            _numbers(function, signal[:, :1].expand(-1, 4, -1, -1).clone(), alike)
+        except Exception:
+            raise error from None
+        raise Wrong(message("filter_back.channels_not_exchanged", error=_first_line(error))) from None
+    if not _is_unchanged(conv, before):
+        raise Wrong(message("filter_back.changes_conv"))
+    return back
 
 
 def _is_unchanged(module: nn.Module, before: dict[str, Tensor]) -> bool:
@@ -376,30 +409,42 @@ def _is_unchanged(module: nn.Module, before: dict[str, Tensor]) -> bool:
     return now.keys() == before.keys() and all(now[name].cpu().float().equal(before[name].float()) for name in now)
 
 
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".split("\n")[0][:200]
+
+
 @_as_graded
 def keep_channel(function) -> None:
-    before = torch.arange(-10.5, 13).view(2, 3, 2, 2)
-    maps = before.clone()
-    alone = _numbers(function, maps, 1)
-    _tensor(alone, (2, 3, 2, 2), message("what.keep_channel"), message("why.all_maps_stay"))
-    if not maps.equal(before):
-        raise Wrong(message("keep_channel.written_over"))
-    if alone[:, [0, 2]].any():
-        raise Wrong(message("keep_channel.others_not_zero"))
-    if not alone[:, 1].equal(maps[:, 1]):
-        raise Wrong(message("keep_channel.changed"))
+    for count, channel in ((3, 1), (5, 4)):
+        before = torch.arange(count * 12) - 10.5
+        before = before.view(2, count, 3, 2)
+        maps = before.clone()
+        alone = _numbers(function, maps, channel)
+        _tensor(alone, (2, count, 3, 2), message("what.keep_channel", maps=count), message("why.all_maps_stay"))
+        if not maps.equal(before):
+            raise Wrong(message("keep_channel.written_over"))
+        if alone[:, [other for other in range(count) if other != channel]].any():
+            raise Wrong(message("keep_channel.others_not_zero"))
+        if not alone[:, channel].equal(maps[:, channel]):
+            raise Wrong(message("keep_channel.changed"))
     _found_nothing("keep_channel", message("checked.keep_channel"))
 
 
 @_as_graded
 def project(function) -> None:
     features = _where_all_maps_speak()
+    before, fainter = copy.deepcopy(features.state_dict()), copy.deepcopy(features)
+    fainter[0].weight.data /= 2
     images = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     for layer in (1, 2):
         back = _numbers(function, features, images, layer, 1)
         _tensor_of_4(back, "project")
         if back.shape != images.shape:
             raise Wrong(message("project.wrong_size", found=_sizes(back), wanted=_sizes(images)))
+        if not _is_unchanged(features, before):
+            raise Wrong(message("project.changes_features"))
+        if back.equal(_numbers(function, fainter, images, layer, 1)):
+            raise Wrong(message("project.another_network"))
         if back.equal(_numbers(function, features, images, layer, 2)):
             raise Wrong(message("project.others_not_zero", layer=layer))
         if not (back < 0).any():
@@ -415,7 +460,7 @@ def project(function) -> None:
     _where_four_meet(function)
     _by_hand(function)
     image = _mixed((1, 1, 23, 18)).abs()
-    back = _numbers(function, _other_chain(), image, 2, 1)
+    back = _of_other_sizes(function, _other_chain(), image, 2, 1, size="23×18")
     _tensor(back, (1, 1, 23, 18), message("what.project_on_odd"), message("why.shape_of_image"))
     rows, columns, values = _GIVEN["projected"]
     if not torch.allclose(back[0, 0, rows, columns], torch.tensor(values), atol=2e-2):
@@ -453,12 +498,48 @@ def _by_hand(function) -> None:
     left = torch.tensor([[0.1, 0.2, 0.3, 0.0], [0.6, 0.4, 0.5, 0.2], [0.9, 0.8, 0.0, 0.1], [0.7, 0.6, 0.3, 0.2]])
     right = torch.tensor([[0.9, 0.1, 0.0, 0.2], [0.5, 0.4, 0.3, 0.1], [0.2, 0.0, 0.1, 0.3], [0.1, 0.3, 0.0, 0.2]])
     image = torch.cat([left, right], dim=1)
-    wanted = torch.zeros(4, 8)
-    wanted[2, 0], wanted[3, 1], wanted[0, 4], wanted[0, 5] = 4.2, -1.05, 3.9, -0.975
-    back = _numbers(function, features, image[None, None], 2, 0)
-    _tensor(back, (1, 1, 4, 8), message("what.project_on_small"), message("why.shape_of_image"))
-    if not torch.allclose(back[0, 0], wanted, atol=1e-3):
-        raise Wrong(message("project.wrong_by_hand", image=str(_rounded(image)), found=str(_rounded(back[0, 0]))))
+    for layer, channel, *wanted in (
+        (1, 2, (0, 0, -0.275), (0, 3, -0.3), (2, 2, -0.3), (3, 1, -0.15))
+        + ((0, 5, -0.275), (0, 6, -0.3), (2, 5, -0.3), (3, 6, -0.3)),
+        (2, 0, (2, 0, 4.2), (3, 1, -1.05), (0, 4, 3.9), (0, 5, -0.975)),
+    ):
+        back = _of_other_sizes(function, features, image[None, None], layer, channel, size="4×8")
+        _tensor(back, (1, 1, 4, 8), message("what.project_on_small"), message("why.shape_of_image"))
+        if _is_picture(back, *wanted):
+            continue
+        picture, found = str(_rounded(image)), str(_rounded(back[0, 0]))
+        if layer == 1:
+            raise Wrong(message("project.wrong_by_hand_1", image=picture, found=found))
+        for fault, *others in (
+            (message("project.zeroed_again"), (2, 0, 4.2), (0, 4, 3.9)),
+            (message("project.zeroed_again"), (3, 1, -1.05), (0, 5, -0.975)),
+            (message("project.zeroed_again"),),
+            (message("project.not_rectified"), (2, 0, 6.3), (3, 1, -1.05), (0, 4, 3.9), (0, 5, 0.975)),
+            (message("project.zeroed_and_not_rectified"), (2, 0, 2.1), (0, 5, 1.95)),
+            (message("project.no_relu"), (2, 0, 4.4), (3, 1, -1.1), (0, 4, 3.9), (0, 5, -0.975)),
+        ):
+            if _is_picture(back, *others):
+                raise Wrong(fault)
+        raise Wrong(message("project.wrong_by_hand", image=picture, found=found))
+
+
+def _is_picture(back: Tensor, *wanted: tuple[int, int, float]) -> bool:
+    """Whether `back` is zero everywhere but for some values: row, column, value."""
+    picture = torch.zeros_like(back)
+    for row, column, value in wanted:
+        picture[0, 0, row, column] = value
+    return torch.allclose(back, picture, atol=1e-3)
+
+
+def _of_other_sizes(function, *given, size: str):
+    """As `_numbers`, where the function has worked with the sizes of the given network."""
+    try:
+        return _numbers(function, *given)
+    except Wrong:
+        raise
+    except Exception as error:
+        name = getattr(function, "__name__", message("what.your_function"))
+        raise Wrong(message("typed_in", name=name, size=size, error=_first_line(error))) from None
 
 
 @_as_graded

@@ -114,7 +114,7 @@ WORDS = {
     "7 upsampled": "each value has one position",
     "7 other switches": "each needs its own switches",
     "8 others not zeroed": "the other maps are not zero",
-    "8 zeroed again": "Is nothing set to zero again?",
+    "8 zeroed again": "maps are set to zero again in the lower layer",
     "9 misread": "is a 5 that the network reads as a 6",
     "10 biases added": "have you added the biases?",
 }
@@ -261,7 +261,7 @@ def _by_gradient(features, images, layer, channel):
         ("rectify", lambda signal: np.maximum(signal.numpy(), 0), "is an ndarray (NumPy); a tensor of 1×3 is wanted"),
         ("filter_back", lambda signal, conv: signal, "on the way back, input and output channels are exchanged"),
         ("keep_channel", lambda maps, channel: maps[:, [channel]], "all maps stay, most of them zero"),
-        ("project", lambda features, images, layer, channel: images, "maps 1 and 2 of layer 1 give the same picture"),
+        ("project", lambda features, images, layer, channel: images, "with other filters in features, project gives"),
         ("project", _by_gradient, "gives 4.2 in row 2, column 0"),
         ("choose", lambda digit, predictions, labels: "5", "choose returns a str; an index is wanted, an integer"),
         ("choose", lambda digit, predictions, labels: 0, "asked for a 5, you choose image 0, which is a 3"),
