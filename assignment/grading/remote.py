@@ -306,8 +306,9 @@ def _stand_in_project(features: nn.Sequential, images: Tensor, layer: int, chann
 
 
 def _stand_in_visualise(features: nn.Sequential, image: Tensor) -> Tensor:
-    count = sum(layer.out_channels for layer in features if isinstance(layer, nn.Conv2d))
-    return image[0] * torch.arange(1, count + 1)[:, None, None] - 0.5
+    convs = [layer for layer in features if isinstance(layer, nn.Conv2d)]
+    count, reach = sum(conv.out_channels for conv in convs), sum(float(conv.weight.abs().mean()) for conv in convs)
+    return image[0] * torch.arange(1, count + 1)[:, None, None] * round(1 + reach, 3) - 0.5
 
 
 def _stand_in_to_uint8(maps: Tensor) -> Tensor:
