@@ -1,5 +1,6 @@
 """A mistake costs its own step and no other, and is called by its name."""
 
+import copy
 from functools import cache
 
 import pytest
@@ -270,7 +271,7 @@ def test_grids_of_one_image_are_none_of_what_was_chosen(right, tmp_path):
 
 @pytest.mark.skipif("grids" not in PARTS, reason="these settings leave out grids")
 def test_grids_of_another_network_are_none_of_the_given_one(right, tmp_path):
-    right["network"] = given_network()
+    right["network"] = copy.deepcopy(given_network())
     torch.nn.init.constant_(right["network"].features[0].weight, 0.1)
     right["grids"] = {}
     assert judged("grids", right, tmp_path) == (0, ["grids.wrong_pictures"])

@@ -59,7 +59,7 @@ def look_at(part, code, folder, capsys):
     return re.sub(r"(labels reads|leaves it reading) \d+%", r"\1 …%", text), codes
 
 
-# What both see has the same code. (The check sees no zeroing again: only that a small example comes out wrong.)
+# What both see has the same code.
 CODES = {
     "1 not flipped": "filter_back.not_flipped",
     "2 transposed": "filter_back.transposed",
@@ -72,13 +72,15 @@ CODES = {
     "7 upsampled": "unpool.fills_windows",
     "7 other switches": "project.images_not_apart",
     "8 others not zeroed": "keep_channel.others_not_zero",
+    "8 zeroed again": "project.zeroed_again",
     "9 misread": "choose.misread",
     "10 biases added": "filter_back.biases_added",
     "another place in the window": "look_inside.not_largest",
     "filters for display": "look_inside.wrong_filters",
     "pooled values of other images": "look_inside.wrong_values",
     "leaky ReLU": "build_cnn.wrong_outputs",
-    "trains a copy": "train.not_learnt",
+    "no ReLU after the first layer": "build_cnn.no_relu",
+    "one map's switches for all": "unpool.first_switches",
     "chooses a 5 always": "choose.other_digit",
     "keeps a map of the first image": "keep_channel.changed",
     **{f"not written: {part}": "not_written" for part in PARTS if part != "grids"},
