@@ -6,6 +6,7 @@ Each command first sets up what it needs: .venv, and in it the packages in the v
 import hashlib
 import json
 import os
+import secrets
 import shlex
 import shutil
 import signal
@@ -107,10 +108,13 @@ def assignment():
 
 @command
 def given():
-    """another given network and other numbers for the assignment: make given SEED=2027"""
+    """another given network and other numbers for the assignment: make given SEED=a secret number"""
     seed = os.environ.get("SEED", "")
-    if not seed.isdecimal():
-        sys.exit(f"SEED={seed} is no whole number; write one, such as the year: make given SEED=2027")
+    if not (seed.isdecimal() and 12 <= len(seed) <= 18):
+        sys.exit(
+            f"SEED={seed}: a whole number of 12 to 18 digits is wanted, which you keep to yourself: with it, answers "
+            f"to 3e can be found. For example: make given SEED={10**17 + secrets.randbelow(9 * 10**17)}"
+        )
     set_up()
     call("assignment/new_given.py", seed)
 

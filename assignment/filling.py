@@ -11,6 +11,7 @@ import torch
 from grading.answers import NoAnswer
 from grading.judge import PARTS
 from grading.marks import Student
+from grading.mistakes_task import answers_to
 from grading.settings import BadSettings, Settings
 from jinja2 import Environment, StrictUndefined, TemplateError
 from nbformat.notebooknode import NotebookNode
@@ -147,7 +148,14 @@ def _steps(settings: Settings, part: str) -> list[float]:
 
 def _general(settings: Settings) -> dict[str, object]:
     deadline = "[DEADLINE]" if settings.deadline is None else f"{settings.deadline:%Y-%m-%d %H:%M, %Z}"
-    general = {"name": settings.name, "title": settings.title, "digits": settings.digits, "deadline": deadline}
+    general: dict[str, object] = {
+        "name": settings.name,
+        "title": settings.title,
+        "digits": settings.digits,
+        "deadline": deadline,
+    }
+    # For the reference, which students don't get.
+    general["answers"] = partial(answers_to, course=settings.course)
     return general | {"language": settings.language}
 
 

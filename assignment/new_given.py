@@ -1,10 +1,14 @@
-"""What the assignment gives, anew for another year: `make given SEED=2027`.
+"""What the assignment gives, anew for another year: `make given SEED=...`.
 
-A trained network, template/given_network.pt; and the numbers of the small examples in the checks, template/given.json.
+A trained network, template/given_network.pt; the numbers of the small examples in the checks, template/given.json; and
+strips of pictures in which something may be wrong, template/bank.npz, with the key to them. Whoever knows the seed can
+make that key, so no file that students get holds the seed.
+
 The judge draws its questions anew for each submission, and needs nothing.
 """
 
 import copy
+import hashlib
 import io
 import json
 import runpy
@@ -17,7 +21,9 @@ from tempfile import TemporaryDirectory
 import torch
 import torch.nn.functional as F
 from grading.given_network import WINDOWS
+from grading.mistakes_task import KEY
 from grading.settings import COURSE
+from new_mistakes import bank_of, key_to
 from torch import Tensor, nn
 
 from helpers import deconvnet
@@ -67,17 +73,25 @@ def numbers(seed: int) -> dict[str, object]:
     pixels = net.project(net.record(check["_mixed"]((1, 1, 23, 18)).abs()), "5", channels=[1])[0, 0, 0]
     rows, columns = _strongest(pixels, 6)
     return {
-        "seed": seed,
+        # All that the checks take of it, and too little to find the key of the bank.
+        "seed": seed % 997,
         **_outputs(check),
         "inside": inside,
         "projected": [rows, columns, _rounded(pixels[rows, columns])],
     }
 
 
+def strips(seed: int) -> tuple[bytes, bytes]:
+    """The files of the bank and of its key. The network behind it is one that nobody is given."""
+    own = int.from_bytes(hashlib.sha256(f"bank {seed}".encode()).digest()[:7])
+    content, words = bank_of(own, network(own, *load_mnist("train")), *load_mnist("test"))
+    return content, key_to(content, words)
+
+
 def _checks(seed: int) -> dict:
     """The names of check.py with this seed, and no examples yet."""
     with TemporaryDirectory() as folder:
-        for name in ("check.py", "given.py"):
+        for name in ("check.py", "given.py", "bank.py"):
             shutil.copy(TEMPLATE / name, folder)
         (Path(folder) / "settings.json").write_text('{"digits": [0, 1], "language": "en"}')
         (Path(folder) / "given.json").write_text(json.dumps({"seed": seed}))
@@ -86,7 +100,8 @@ def _checks(seed: int) -> dict:
             return runpy.run_path(str(Path(folder) / "check.py"))
         finally:
             sys.path.remove(folder)
-            sys.modules.pop("given", None)
+            for name in ("given", "bank"):
+                sys.modules.pop(name, None)
 
 
 @torch.no_grad()
@@ -169,10 +184,14 @@ def main(words: Sequence[str]) -> None:
     content = io.BytesIO()
     torch.save(model, content)
     text = json.dumps(numbers(seed), indent=1) + "\n"
+    content_of_bank, key = strips(seed)
     write_atomically(TEMPLATE / "given_network.pt", content.getvalue())
     write_atomically(TEMPLATE / "given.json", text.encode())
+    write_atomically(TEMPLATE / "bank.npz", content_of_bank)
+    write_atomically(COURSE / KEY, key)
     print(f"assignment/template/given_network.pt reads {reads:.2%} of the test images")
     print("assignment/template/given.json holds the numbers of the checks")
+    print(f"assignment/template/bank.npz holds the strips of the part mistakes, assignment/{KEY} what they show")
 
 
 if __name__ == "__main__":

@@ -514,10 +514,10 @@ def test_one_assignment_is_built_where_it_is_named(computer):
 
 def test_a_year_has_a_seed(computer):
     computer.make("run")
-    for wrong in ([], ["SEED="], ["SEED=next year"], ["SEED=-1"]):
-        assert "is no whole number; write one, such as the year: make" in computer.fails("given", *wrong)
+    for wrong in ([], ["SEED="], ["SEED=next year"], ["SEED=-1"], ["SEED=2027"], [f"SEED={10**18}"]):
+        assert "a whole number of 12 to 18 digits is wanted, which you keep" in computer.fails("given", *wrong)
         assert computer.started == []
-    assert computer.make("given", "SEED=2027") == ["python assignment/new_given.py 2027"]
+    assert computer.make("given", "SEED=202720272027") == ["python assignment/new_given.py 202720272027"]
 
 
 def test_an_extra_that_could_not_be_installed_leaves_the_rest_ready(computer):

@@ -21,6 +21,7 @@ from traitlets import Bool, Integer
 
 from grading.handed_in import LeftOut, Limits, files_in, opened
 from grading.intake import take_in
+from grading.mistakes_task import key_of
 from grading.names import one_line
 from grading.restore import FAULTS, TAKEN_IN, as_released
 from grading.sandbox import NoSandbox
@@ -58,7 +59,7 @@ class TakingIn(Autograde):
 
     def convert_notebooks(self) -> None:
         assignment = self._assignment()
-        self._set_deadline()
+        self._look_at_the_settings()
         reasons = {}
         for folder in self.assignments:
             student = self._student(folder)
@@ -183,10 +184,12 @@ class TakingIn(Autograde):
         except MissingEntry as error:
             self._refuse(str(error))
 
-    def _set_deadline(self) -> None:
-        """Write that of the settings into the gradebook. Where they have none, the lecturer may have set one there."""
+    def _look_at_the_settings(self) -> None:
+        """Write their deadline into the gradebook. Where they have none, the lecturer may have set one there."""
         try:
             settings = settings_of(self.coursedir.assignment_id)
+            if "mistakes" in settings.points:
+                key_of(settings.course)
         except BadSettings as error:
             self._refuse(str(error))
         if settings.deadline is None:

@@ -10,7 +10,7 @@ from nbformat.v4 import new_markdown_cell, new_output
 from nbgrader import utils
 from traitlets import Integer
 
-from grading import deconvnet_task, network_task, pictures_task
+from grading import deconvnet_task, mistakes_task, network_task, pictures_task
 from grading.kernel import StudentKernel, is_run
 from grading.marks import Marks, Student
 from grading.names import one_line
@@ -20,7 +20,7 @@ from grading.settings import settings_of
 from helpers.files import write_atomically
 from helpers.messages import as_data, from_data, message, sentence
 
-PARTS = network_task.PARTS | deconvnet_task.PARTS | pictures_task.PARTS
+PARTS = network_task.PARTS | deconvnet_task.PARTS | pictures_task.PARTS | mistakes_task.PARTS
 
 
 class Judge(StudentKernel):

@@ -124,8 +124,8 @@ def to_uint8(student: Student) -> Marks:
 
 SHADES = {
     "form": (1, message("to_uint8.wants.form")),
-    "zero": (2, message("to_uint8.wants.zero")),
-    "scale": (3, message("to_uint8.wants.scale")),
+    "zero": (1, message("to_uint8.wants.zero")),
+    "scale": (2, message("to_uint8.wants.scale")),
     "sign": (1, message("to_uint8.wants.sign")),
 }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from time import monotonic
 
 import torch
+from bank import COUNT, WORDS, address_of
 from given import given_network
 from torch import Tensor, nn
 
@@ -677,6 +678,27 @@ def _are_pictures(grid: Tensor, maps: Tensor, to_uint8_function) -> bool:
     again = _call(to_uint8_function, maps)
     _tensor(again, (22, 28, 28), message("what.pictures_again"), message("why.22_pictures"))
     return bool((grid.cpu().int() - again.int()).abs().max() <= 1)
+
+
+@_as_graded
+def mistakes(said, email) -> None:
+    """Whether they can be graded. What is right, nobody knows here."""
+    if email == "":
+        raise Wrong(message("mistakes.no_address"))
+    if address_of(email) is None:
+        raise Wrong(message("mistakes.strange_address", found=_short(email)))
+    if not isinstance(said, list | tuple):
+        raise Wrong(message("mistakes.no_list", found=_kind(said)))
+    if len(said) != COUNT:
+        raise Wrong(message("mistakes.not_six", found=len(said)))
+    for strip, word in enumerate(said, 1):
+        if not isinstance(word, str) or word.strip().lower() not in WORDS:
+            raise Wrong(message("mistakes.no_such_word", strip=strip, found=_short(word), words=list(WORDS)))
+    _found_nothing("mistakes", message("checked.mistakes"))
+
+
+def _short(answer) -> str | Message:
+    return f"'{answer[:50]}'" if isinstance(answer, str) else _kind(answer)
 
 
 def _call(function, *arguments, named: str | Message = ""):

@@ -16,6 +16,7 @@ from nbformat.v4 import new_code_cell
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "assignment"))
+from grading.mistakes_task import answers_to  # noqa: E402
 from grading.secret import SECRET  # noqa: E402
 from grading.settings import settings_of  # noqa: E402
 from source_folder import make  # noqa: E402
@@ -29,7 +30,7 @@ SOLUTIONS = Path(__file__).with_name("solutions")
 TASKS = {
     "network": ["build_cnn", "look_inside", "train"],
     "deconvnet": ["unpool", "rectify", "filter_back", "keep_channel", "project"],
-    "pictures": ["choose", "visualise", "to_uint8", "grids"],
+    "pictures": ["choose", "visualise", "to_uint8", "grids", "mistakes"],
 }
 EVERYTHING = [part for parts in TASKS.values() for part in parts]
 SETTINGS = settings_of(NAME)
@@ -88,6 +89,7 @@ def solution(name: str, parts: Collection[str] = PARTS) -> dict[str, str]:
     """The code of these parts in `solutions/name.py`. That of others comes before the next, as it may lean on it."""
     _, *pieces = re.split(r"^# %% (\w+)\n", (SOLUTIONS / f"{name}.py").read_text(encoding="utf-8"), flags=re.MULTILINE)
     found = dict(zip(pieces[::2], pieces[1::2], strict=True))
+    found["mistakes"] = answered(ADDRESS)
     assert list(found) == EVERYTHING
     kept, before = {}, ""
     for part, code in found.items():
@@ -95,6 +97,15 @@ def solution(name: str, parts: Collection[str] = PARTS) -> dict[str, str]:
         if part in parts:
             kept[part], before = before, ""
     return kept
+
+
+# Of whoever has no other.
+ADDRESS = "somebody@example.org"
+
+
+def answered(address: str) -> str:
+    """The right words for the strips of this address."""
+    return f"email = {address!r}\nmistakes = {answers_to(address)!r}"
 
 
 def fill(template: NotebookNode, code: dict[str, str]) -> NotebookNode:

@@ -9,12 +9,14 @@ import nbformat
 import pytest
 from course import LIMITS, NAME, Course
 from submissions import (
+    ADDRESS,
     IN_DOUBLE_PRECISION,
     MISTAKES,
     NORMALISED,
     PARTS,
     SETTINGS,
     SOURCE,
+    answered,
     cell_named,
     fill,
     mistaken,
@@ -66,7 +68,7 @@ check.Wrong = type("Wrong", (SystemExit,), {})
 shell = get_ipython()
 shell.events.register("post_run_cell", lambda result: display({"text/plain": "10"}, raw=True, display_id="points"))
 for name in ("build_cnn", "look_inside", "train", "unpool", "rectify", "filter_back", "keep_channel", "project",
-             "choose", "visualise", "to_uint8", "my_network", "chosen", "grids"):
+             "choose", "visualise", "to_uint8", "my_network", "chosen", "grids", "email", "mistakes"):
     shell.user_ns[name] = Yes()
 """
 
@@ -95,6 +97,10 @@ def the_class(new_course, trained) -> dict[str, Course]:
 
     def hand_in(student, notebook, name=f"{NAME}.ipynb", start=""):
         handed_in[student] = next(courses)
+        notebook = nbformat.from_dict(notebook)
+        for cell in notebook.cells:
+            if ADDRESS in cell.source:
+                cell.source = answered(f"{student.replace(' ', '.')}@example.org")
         handed_in[student].hand_in(student, {name: start + nbformat.writes(notebook), "weights.pt": trained})
 
     hand_in("template", template)
@@ -240,7 +246,7 @@ COSTS = {
     **{"1 not flipped": 6 / 13, "2 transposed": 6 / 13, "3 wrong padding": 4 / 13, "3 no padding": 4 / 13},
     **{"10 biases added": 3 / 13, "6 not rectified": 1, "6 rectified after": 1, "8 zeroed again": 0.7},
     **{"7 other switches": 0.2, "7 upsampled": 1, "8 others not zeroed": 1},
-    **{"4 cast without scaling": 6 / 7, "5 own scale": 6 / 7},
+    **{"4 cast without scaling": 4 / 5, "5 own scale": 4 / 5},
 }
 
 

@@ -82,6 +82,12 @@ def test_other_seeds_give_other_numbers():
     assert numbers(1)["outputs"] != numbers(2)["outputs"]
 
 
+def test_students_are_not_given_the_seed():
+    """With it, they could make the key of the bank. The checks take 997 different ones."""
+    assert numbers(123_456_789_012)["seed"] < 997
+    assert numbers(997 + 5) == numbers(5)
+
+
 def test_the_seed_decides_the_network():
     images, labels = (data[:500] for data in load_mnist("train"))
 

@@ -83,7 +83,7 @@ CODES = {
     "one map's switches for all": "unpool.first_switches",
     "chooses a 5 always": "choose.other_digit",
     "keeps a map of the first image": "keep_channel.changed",
-    **{f"not written: {part}": "not_written" for part in PARTS if part != "grids"},
+    **{f"not written: {part}": "not_written" for part in PARTS if part not in ("grids", "mistakes")},
 }
 
 SUBMISSIONS = {

@@ -1,6 +1,7 @@
 """What students get holds all that they need, and nothing of the answers."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -12,12 +13,14 @@ import nbformat
 import pytest
 import yaml
 from course import NAME
+from grading.mistakes_task import KEY, key_of
 from grading.released import HELPERS
 from submissions import EVERYTHING, PARTS, ROOT, SETTINGS, SOURCE, TASKS, parts_of
 
 FILES = {
     *("README.md", "LICENSE", "environment.yml"),
     *(f"{NAME}.ipynb", "check.py", "settings.json", "given.py", "given.json", "given_network.pt"),
+    *("bank.py", "bank.npz"),
     *HELPERS,
     *(f"data/MNIST/raw/{kind}-ubyte.gz" for kind in ("train-images-idx3", "train-labels-idx1")),
     *(f"data/MNIST/raw/{kind}-ubyte.gz" for kind in ("t10k-images-idx3", "t10k-labels-idx1")),
@@ -114,6 +117,17 @@ def test_every_part_has_its_gap(unpacked):
         assert cells[f"{part}_solution"].source.count("raise NotImplementedError()") == 1
         assert cells[part].source.startswith("check.")
     assert cells["words"].source == "YOUR ANSWER HERE"
+
+
+def test_nothing_in_it_says_what_the_strips_show(unpacked):
+    key, found = key_of(), files(unpacked)
+    assert KEY not in {path.name for path in found.values()}
+    forms = {json.dumps(key), json.dumps(key, indent=1), ",".join(key), str(key), "\n".join(key)}
+    for name, path in found.items():
+        text = path.read_bytes().decode("utf-8", "replace")
+        assert not [one for one in (*forms, "lecturer@example.org", "new_mistakes") if one in text], name
+    # What is left of the seed, of which the key is made.
+    assert json.loads(found["given.json"].read_text())["seed"] < 997
 
 
 def promised(notebook, heading):
