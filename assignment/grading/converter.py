@@ -24,6 +24,7 @@ from grading.intake import take_in
 from grading.mistakes_task import key_of
 from grading.names import one_line
 from grading.restore import FAULTS, TAKEN_IN, as_released
+from grading.roster import typed_in
 from grading.sandbox import NoSandbox
 from grading.secret import BadSecret
 from grading.settings import BadSettings, settings_of
@@ -88,6 +89,7 @@ class TakingIn(Autograde):
                 self.log.debug("", exc_info=True)
                 reasons[shown] = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
             self.log.error("Not graded: %s: %s", shown, reasons[shown])
+        self._name_who_share_an_address()
         if reasons:
             lines = [f"{len(reasons)} of {len(self.assignments)} submissions were not graded:"]
             lines += [f"    {student}: {reason}" for student, reason in reasons.items()]
@@ -183,6 +185,14 @@ class TakingIn(Autograde):
             return handed_out(self.coursedir.db_url, source, name, self.coursedir.ignore)
         except MissingEntry as error:
             self._refuse(str(error))
+
+    def _name_who_share_an_address(self) -> None:
+        """Of all that are graded, now or before. The record of a student does not name others."""
+        graded = map(Path, glob(self._format_dest(self.coursedir.assignment_id, "*")))
+        for address, students in typed_in(graded).items():
+            if len(students) > 1:
+                who = ", ".join(map(one_line, students))
+                self.log.warning("The same e-mail address, %s, was typed by: %s", address, who)
 
     def _look_at_the_settings(self) -> None:
         """Write their deadline into the gradebook. Where they have none, the lecturer may have set one there."""

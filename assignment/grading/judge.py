@@ -15,6 +15,7 @@ from grading.kernel import StudentKernel, is_run
 from grading.marks import Marks, Student
 from grading.names import one_line
 from grading.restore import FAULTS, JUDGED, RECORD, RESTORED, as_released, grade_id
+from grading.roster import notes_on, roster_of, typed_in
 from grading.secret import secret_of, seed_of, seed_of_part
 from grading.settings import settings_of
 from helpers.files import write_atomically
@@ -45,6 +46,7 @@ class Judge(StudentKernel):
         self._digits, self.language = course.digits, course.language
         verdicts, own = {}, []
         self._parts: dict[str, dict] = {}
+        self._address: str | None = None
         if not self.sandboxed:
             self.log.warning("Students' code runs with your rights: see docs/teaching.md on Judge.sandboxed")
         try:
@@ -68,13 +70,20 @@ class Judge(StudentKernel):
         for cell in [*(nb.cells[index] for index in verdicts), *own]:
             cell.source = as_released(cell.source)
         self.log.info("The questions were drawn with the seed %s", seed)
+        self._note_address(resources, course.course)
         self.notes = [*map(from_data, nb.metadata.pop(RESTORED, [])), *self.notes]
         lines = self.record or [sentence(message("page.nothing_unusual"), self.language)]
         title = sentence(message("page.record"), self.language)
         text = "\n".join([f"**{title}**", "", *(f"- {line}" for line in lines)])
         nb.cells.insert(0, new_markdown_cell(text, metadata={RECORD: self.record}))
         nb.metadata[JUDGED] = True
-        found = {"parts": self._parts, "record": [as_data(note) for note in self.notes], "troubles": troubles}
+        found: dict[str, object] = {
+            "parts": self._parts,
+            "record": [as_data(note) for note in self.notes],
+            "troubles": troubles,
+        }
+        if self._address:
+            found["address"] = self._address
         beside = Path(resources["metadata"]["path"]) / FAULTS
         write_atomically(beside, json.dumps(found, indent=1).encode())
         return nb, resources
@@ -89,6 +98,14 @@ class Judge(StudentKernel):
             if below and utils.is_grade(cell):
                 troubles[str(grade_id(cell))], below = below, []
         return troubles
+
+    def _note_address(self, resources: dict, course: Path) -> None:
+        """Put on record what is unusual about the address that was typed."""
+        about, folder = resources["nbgrader"], Path(resources["metadata"]["path"])
+        if self._address and "db_url" in about:
+            typed = typed_in(folder.parent.parent.glob(f"*/{folder.name}"))
+            for note in notes_on(self._address, about["student"], roster_of(about["db_url"], course), typed):
+                self._note(note)
 
     def _test(self, index: int) -> None:
         """Run a test of the lecturer's own. What is not run must fail: where nothing did, nbgrader gives all points."""
@@ -110,6 +127,7 @@ class Judge(StudentKernel):
         marks = Marks()
         try:
             marks = PARTS[name](student)
+            self._address = marks.address or self._address
             # What was raised may have lines of its own, which would look like steps.
             lines = [one_line(line) for line in marks.lines(points, self.language)]
         except Exception as error:

@@ -30,9 +30,14 @@ class Step(NamedTuple):
 
 @dataclass
 class Marks:
-    """The steps of one part."""
+    """The steps of one part.
+
+    Attributes:
+        address: the student's e-mail address, where the part asks for it.
+    """
 
     steps: list[Step] = field(default_factory=list)
+    address: str | None = None
 
     def add(self, worth: float, earned: float | bool, wanted: Message, *faults: Message | None) -> None:
         """Add a step. `earned` is a share of it, from 0 to 1; the `faults` say what is wrong if it is below 1."""

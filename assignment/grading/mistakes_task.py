@@ -59,9 +59,9 @@ def mistakes(student: Student) -> Marks:
     marks = Marks()
     faults: list[Message | None]
     try:
-        address = _address(student)
+        marks.address = _address(student)
         said = _words(student)
-        right = answers_to(address)
+        right = answers_to(marks.address)
         faults = [_fault(strip, said[strip - 1], right[strip - 1]) for strip in range(1, _COUNT + 1)]
     except NoAnswer as reason:
         faults = [reason.fault for _ in range(_COUNT)]
