@@ -44,11 +44,16 @@ _APART = 0.003
 _IMAGES = 200
 
 
-def network(seed: int, images: Tensor, labels: Tensor, epochs: int = 3) -> nn.Sequential:
-    """A LeNet-5 with overlapping windows, trained with this seed: a chain of two chains without names, in eval mode."""
+def network(
+    seed: int, images: Tensor, labels: Tensor, epochs: int = 3, windows: tuple[int, ...] = WINDOWS
+) -> nn.Sequential:
+    """A LeNet-5 with these pooling windows, trained with this seed: a chain of two chains without names, in eval mode.
+
+    The windows of the given network overlap.
+    """
     torch.manual_seed(seed)
     model = LeNet5()
-    model.features.pool1, model.features.pool2 = nn.MaxPool2d(*WINDOWS), nn.MaxPool2d(*WINDOWS)
+    model.features.pool1, model.features.pool2 = nn.MaxPool2d(*windows), nn.MaxPool2d(*windows)
     fit(model, images, labels, epochs=epochs, seed=seed)
     chains = {"features": model.features, "classifier": model.classifier}
     found = nn.Sequential()
@@ -82,9 +87,9 @@ def numbers(seed: int) -> dict[str, object]:
 
 
 def strips(seed: int) -> tuple[bytes, bytes]:
-    """The files of the bank and of its key. The network behind it is one that nobody is given."""
+    """The files of the bank and of its key. Its network has windows as in the gallery, and nobody is given it."""
     own = int.from_bytes(hashlib.sha256(f"bank {seed}".encode()).digest()[:7])
-    content, words = bank_of(own, network(own, *load_mnist("train")), *load_mnist("test"))
+    content, words = bank_of(own, network(own, *load_mnist("train"), windows=(2, 2)), *load_mnist("test"))
     return content, key_to(content, words)
 
 
