@@ -253,16 +253,17 @@ def trained(model, images: Tensor, labels: Tensor) -> None:
     test_images, test_labels = load_mnist("test")
     outputs = torch.cat([_outputs(model, batch, "my_network") for batch in test_images.split(1000)])
     _tensor(outputs, (10_000, 10), message("what.my_network_given"), message("why.one_for_each_digit"))
-    share = (outputs.argmax(dim=1) == test_labels).double().mean().item()
-    if share < 0.98 and not _is_same(images, test_images):
-        raise Wrong(message("train.changed_images", share=share))
-    if share < 0.98:
-        raise Wrong(message("train.reads", share=share))
+    # First, as the given weights read too little with the windows of task 1.
     for features in (given_network().features, _with_windows_of_task_1(given_network().features)):
         with torch.no_grad():
             given = given_network().classifier(features(test_images[:500]))
         if (outputs[:500] - given).norm() < 0.05 * given.norm():
             raise Wrong(message("train.given_network"))
+    share = (outputs.argmax(dim=1) == test_labels).double().mean().item()
+    if share < 0.98 and not _is_same(images, test_images):
+        raise Wrong(message("train.changed_images", share=share))
+    if share < 0.98:
+        raise Wrong(message("train.reads", share=share))
     _found_nothing("my_network", message("checked.trained"))
 
 

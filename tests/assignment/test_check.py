@@ -175,6 +175,15 @@ def test_the_given_network_as_ones_own_is_named():
         check.trained(given_network(), *mnist("test"))
 
 
+def test_the_given_weights_in_a_network_of_ones_own_are_named():
+    """With the windows of task 1, which are others."""
+    model = LeNet5()
+    for own, given in zip(model.parameters(), given_network().parameters(), strict=True):
+        own.data.copy_(given)
+    with pytest.raises(check.Wrong, match="my_network computes what the given network does: train one of your own"):
+        check.trained(model, *mnist("test"))
+
+
 def test_a_network_without_weights_is_named():
     with pytest.raises(check.Wrong, match="my_network has hardly any weights of its own"):
         check.trained(nn.Flatten(), *mnist("test"))
