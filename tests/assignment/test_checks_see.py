@@ -225,7 +225,7 @@ MISTAKES = {
             "    x = keep_channel(x, channel)",
             "    x = keep_channel(x, channel)\n    x = x * (x == x.amax((1, 2, 3), keepdim=True))",
         ),
-        "project.wrong_by_hand_1",
+        "project.one_place",
     ),
     "biases set to zero": (
         "project",
@@ -496,7 +496,7 @@ def project(features, images, layer, channel):
         before = relu(conv(x))
         x, where = nn.MaxPool2d(pool.kernel_size, pool.stride, pool.padding, return_indices=True)(before)
         below = through(x, left[1:])
-        return filter_back(unpool(rectify(below), where, before.shape[2:]), conv)
+        return filter_back(rectify(unpool(below, where, before.shape[2:])), conv)
 
     return through(images, [features[3 * n : 3 * n + 3] for n in range(layer)])
 """,

@@ -169,7 +169,8 @@ def test_nothing_private_is_copied_and_no_page_lies_beside_the_feedback(course, 
         assert not any(path.is_symlink() for path in paths)
         assert not any(SECRET in path.read_text(encoding="utf-8", errors="replace") for path in paths if path.is_file())
     files = {path.relative_to(course.folder / "feedback").parts[2:] for path in paths if path.is_file()}
-    assert {path for path in files if not path[-1].endswith((".py", ".pt", ".json", "own.txt"))} == {(f"{NAME}.html",)}
+    given = (".py", ".pt", ".json", ".npz", "own.txt")
+    assert {path for path in files if not path[-1].endswith(given)} == {(f"{NAME}.html",)}
 
 
 def test_what_was_handed_in_is_not_changed(course, handed_in):

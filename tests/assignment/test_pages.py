@@ -416,7 +416,7 @@ def test_the_feedback_has_no_script_and_a_policy_that_allows_none(shown):
 
 def test_the_feedback_says_what_was_earned_and_the_comment(shown, watched):
     watched.page.goto(shown.feedback("useful"))
-    assert watched.page.locator(".total").inner_text() == "36 of 100 points"
+    assert watched.page.locator(".total").inner_text() == "39 of 100 points"
     assert watched.page.locator(".waiting").inner_text() == "A person has yet to grade 8 of them."
     assert watched.page.locator("#row-words td").all_inner_texts() == ["– of 8", "waits for a person"]
     watched.page.get_by_role("link", name="2a · Unpool", exact=True).click()

@@ -14,7 +14,7 @@ from source_folder import ChangedByHand, make
 from submissions import EVERYTHING, NAME, ROOT, cell_named, copy_of_the_course
 
 ALL = 'title = "Title"\ndigits = [0, 1, 5, 8]\n[points]\n' + "".join(
-    f"{part} = {points}\n" for part, points in zip([*EVERYTHING, "words"], range(1, 14), strict=True)
+    f"{part} = {points}\n" for part, points in zip([*EVERYTHING, "words"], range(1, 15), strict=True)
 )
 
 
@@ -42,7 +42,7 @@ def test_points_digits_and_title_stand_where_they_belong(made):
     notebook = made(ALL.replace("[0, 1, 5, 8]", "[7, 3]").replace("Title", "Titel"))
     points = {cell.metadata.nbgrader.grade_id: cell.metadata.nbgrader.get("points") for cell in notebook.cells
               if cell.metadata.get("nbgrader", {}).get("grade")}  # fmt: skip
-    assert points == dict(zip([*EVERYTHING, "words"], range(1, 14), strict=True))
+    assert points == dict(zip([*EVERYTHING, "words"], range(1, 15), strict=True))
     text = written(notebook)
     assert text.startswith("# Titel\n") and "{{" not in text and "{%" not in text
     assert "## 2c · Filter (6 points)" in text and "# Task 2 · The deconvnet (30 points)" in text
@@ -82,8 +82,8 @@ def add_to_the_template(course, *cells):
 def test_a_part_of_ones_own_gets_points_and_a_number(course, made):
     add_to_the_template(course, *own_part(graded("mine")))
     notebook = made(ALL + "mine = 20")
-    assert "## 3f · My own (20 points)" in written(notebook)
-    assert "# Task 3 · The 22 visualisations (75 points)" in written(notebook)
+    assert "## 3g · My own (20 points)" in written(notebook)
+    assert "# Task 3 · The 22 visualisations (89 points)" in written(notebook)
     assert cell_named(notebook, "mine").metadata.nbgrader.points == 20
     assert "My own" not in written(made(ALL))
 
