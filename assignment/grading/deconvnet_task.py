@@ -110,6 +110,7 @@ _KERNELS: list[tuple[Message | None, Callable[[Tensor], Tensor]]] = [
     (message("filter_back.transposed_and_flipped"), lambda weight: weight.mT.flip(2, 3)),
     (message("filter_back.flipped_one_way", axis=message("axis.height")), lambda weight: weight.flip(3)),
     (message("filter_back.flipped_one_way", axis=message("axis.width")), lambda weight: weight.flip(2)),
+    (message("filter_back.reshaped"), lambda weight: weight.reshape(weight.transpose(0, 1).shape).transpose(0, 1)),
 ]
 _BIASES = [(None, 0), (message("filter_back.biases_added"), 1), (message("filter_back.biases_taken_off"), -1)]
 
@@ -117,6 +118,7 @@ _BIASES = [(None, 0), (message("filter_back.biases_added"), 1), (message("filter
 def filter_back(student: Student) -> Marks:
     """Three faults that can be told from each other, each with its own points: filters, size, biases."""
     faults: dict[str, Message | None] = dict.fromkeys(("kernel", "size", "bias", "other"))
+    empty = []
     for spec, size in ((LENET[0], (28, 28)), (LENET[1], (10, 10)), ((4, 3, 3, 1), (11, 8))):
         conv = _conv(student, *spec)
         signal = student.draw(2, spec[0], *size)
@@ -126,7 +128,10 @@ def filter_back(student: Student) -> Marks:
             found: dict[str, Message | None] = {"other": reason.fault}
         else:
             found = _filter_faults(answer, signal, conv)
+            empty.append(answer.numel() == 0)
         faults = {name: fault or found.get(name) for name, fault in faults.items()}
+    if all(empty):  # nothing shows filters and biases
+        faults["other"] = faults["other"] or faults["size"]
     marks = Marks()
     for name, worth, what in (
         ("kernel", 6, message("filter_back.wants.filters")),
@@ -149,7 +154,9 @@ def _filter_faults(answer: Tensor, signal: Tensor, conv: dict) -> dict[str, Mess
     cut = height - answer.shape[-2]
     found, wanted = f"{answer.shape[-2]}×{answer.shape[-1]}", f"{height}×{width}"
     other = message("filter_back.wrong_size", found=found, wanted=wanted)
-    if width - answer.shape[-1] != cut or abs(cut) > 2 * reach or answer.numel() == 0:
+    if answer.numel() == 0:  # such as [p:-p] without padding
+        return {"size": other}
+    if width - answer.shape[-1] != cut or abs(cut) > 2 * reach:
         return {"other": other}
     size = other if cut else None
     for (kernel, change), (added, sign) in itertools.product(_KERNELS, _BIASES):

@@ -158,7 +158,8 @@ def _shade_faults(student: Student, maps: Tensor) -> dict[str, Message | None]:
         if (answer.int() - maps.int()).remainder(256).eq(0).all():
             faults["scale"] = message("to_uint8.cast")
     far = right.sub(128).abs() > 2
-    if (answer.double()[far].sub(128).sign() != maps.double()[far].sign()).any():
+    zero = answer.double()[maps == 0].median()
+    if (answer.double()[far].sub(zero).sign() != maps.double()[far].sign()).any():
         faults["sign"] = message("to_uint8.wrong_signs")
     return faults
 

@@ -275,3 +275,42 @@ def test_grids_of_another_network_are_none_of_the_given_one(right, tmp_path):
     torch.nn.init.constant_(right["network"].features[0].weight, 0.1)
     right["grids"] = {}
     assert judged("grids", right, tmp_path) == (0, ["grids.wrong_pictures"])
+
+
+CROPPED = """def filter_back(signal, conv):
+    p = conv.padding[0]
+    return F.conv_transpose2d(signal, conv.weight)[:, :, p:-p, p:-p]"""
+RESHAPED = """def filter_back(signal, conv):
+    weight = conv.weight.reshape(conv.in_channels, conv.out_channels, *conv.kernel_size).flip(2, 3)
+    return F.conv2d(signal, weight, padding=conv.kernel_size[0] - 1 - conv.padding[0])"""
+STRETCHED = """def to_uint8(maps):
+    return ((maps - maps.min()) / (maps.max() - maps.min()) * 255).round().to(torch.uint8)"""
+
+# The part, its code, which lines of the part it costs, and how the mistakes are called.
+ONE_LINE = {
+    "log-softmax over the images": (
+        "build_cnn",
+        lambda: changed("build_cnn", ("dim=-1", "dim=0")),
+        [1],
+        ["build_cnn.no_log_probabilities"],
+    ),
+    "nothing is left without padding": ("filter_back", lambda: CROPPED, [1], ["filter_back.wrong_size"]),
+    "channels exchanged by reshape": ("filter_back", lambda: RESHAPED, [0], ["filter_back.reshaped"]),
+    "from the smallest to the largest": (
+        "to_uint8",
+        lambda: STRETCHED,
+        [1, 2],
+        ["to_uint8.zero_differs", "to_uint8.wrong_values"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ONE_LINE)
+def test_a_mistake_costs_the_lines_that_it_is_in_and_no_other(name, right, tmp_path):
+    part, source, lost, codes = ONE_LINE[name]
+    if part not in PARTS:
+        pytest.skip(f"these settings leave out {part}")
+    exec(source(), right)
+    marks = JUDGED[part](student_with(right, tmp_path, 0))
+    assert [n for n, step in enumerate(marks.steps) if step.earned < step.worth] == lost
+    assert [fault.code for fault in marks.faults] == codes
