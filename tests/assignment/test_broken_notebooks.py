@@ -19,7 +19,7 @@ from grading.restore import RestoreCells
 from grading.which_notebook import NotGraded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from submissions import SOURCE
+from submissions import SETTINGS, SOURCE
 
 from helpers.messages import sentence
 
@@ -143,4 +143,4 @@ def test_through_the_whole_of_nbgrader_each_is_graded_or_not_with_a_reason(cours
     assert "zoe" in graded
     assert graded | set(reasons) == set(students) and not graded & set(reasons)
     for student in graded:
-        assert len(course.points(student)) == 13 and "Record of the grading" in course.record(student)
+        assert len(course.points(student)) == len(SETTINGS.points) and "Record of the grading" in course.record(student)
