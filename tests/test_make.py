@@ -501,7 +501,7 @@ def test_an_extra_is_installed_when_it_is_needed_and_once(computer):
     browser = "python -m pytest tests/browser"
     assert computer.make("test-browser") == [f"{PIP} playwright>=1", browser]
     assert computer.make("test-browser") == [browser]
-    side_by_side = " ".join(module().SIDE_BY_SIDE)
+    side_by_side = " ".join(module().GRADING)
     assert computer.make("test-assignment") == [f"{PIP} nbgrader", f"python -m pytest tests/assignment {side_by_side}"]
     assert computer.environments[-1]["OMP_NUM_THREADS"] == "1"
     assert computer.make("assignment") == ["python assignment/build.py"]
