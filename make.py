@@ -39,8 +39,8 @@ CHOSEN = ENVIRONMENT / ".torch"
 UV = "uv>=0.7.14,<1"
 
 QUICK = ("02_inspect_switches", "03_implement_the_deconvnet", "04_generate_activation_grids")
-# Files of tests beside each other, one for each core. More than four would need more memory than many computers have.
 CORES = os.cpu_count() or 1
+# Files of tests beside each other, one for each core. More than four would need more memory than many computers have.
 SIDE_BY_SIDE = ["--numprocesses", str(min(CORES, 4)), "--dist", "loadfile"]
 # One more where tests wait a good deal: for kernels to start, for limits to be met.
 GRADING = ["--numprocesses", str(min(CORES + 1, 4)), "--dist", "loadfile"]

@@ -148,15 +148,15 @@ def _steps(settings: Settings, part: str) -> list[float]:
 
 def _general(settings: Settings) -> dict[str, object]:
     deadline = "[DEADLINE]" if settings.deadline is None else f"{settings.deadline:%Y-%m-%d %H:%M, %Z}"
-    general: dict[str, object] = {
+    return {
         "name": settings.name,
         "title": settings.title,
         "digits": settings.digits,
         "deadline": deadline,
+        "language": settings.language,
+        # For the reference, which students don't get.
+        "answers": partial(answers_to, course=settings.course),
     }
-    # For the reference, which students don't get.
-    general["answers"] = partial(answers_to, course=settings.course)
-    return general | {"language": settings.language}
 
 
 def _listed(digits: Sequence[int], language: str) -> str:

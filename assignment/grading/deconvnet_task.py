@@ -23,12 +23,11 @@ OTHER = [(3, 1, 3, 1, (4, 3, 1)), (5, 3, 3, 0, (2, 2, 0))]
 
 def unpool(student: Student) -> Marks:
     marks = Marks()
-    apart, overlapping = _switches, _meeting_switches
     for worth, shape, size, switches_of, what in (
-        (4, (1, 1, 5, 6), (10, 12), apart, message("unpool.wants.positions")),
-        (2, (3, 4, 5, 5), (10, 10), apart, message("unpool.wants.own_switches")),
-        (1, (1, 1, 4, 6), (9, 13), apart, message("unpool.wants.odd_sizes")),
-        (3, (1, 1, 6, 7), (12, 14), overlapping, message("unpool.wants.all_values")),
+        (4, (1, 1, 5, 6), (10, 12), _switches, message("unpool.wants.positions")),
+        (2, (3, 4, 5, 5), (10, 10), _switches, message("unpool.wants.own_switches")),
+        (1, (1, 1, 4, 6), (9, 13), _switches, message("unpool.wants.odd_sizes")),
+        (3, (1, 1, 6, 7), (12, 14), _meeting_switches, message("unpool.wants.all_values")),
     ):
         signal, switches = student.draw(*shape), switches_of(student, shape, size)
         wanted = deconvnet.unpool(signal, switches, size)
@@ -296,9 +295,9 @@ def compose(
     steps: SimpleNamespace, features: list[dict], images: Tensor, layer: int, channel: int, down: Down = _down
 ) -> Tensor:
     """The way up, and the way down by `steps`: the same for right steps, for those with a mistake, for stand-ins."""
-    convs = [remote.conv(one) for one in features]
     signal, ways = images, []
-    for conv, one in list(zip(convs, features, strict=True))[:layer]:
+    for one in features[:layer]:
+        conv = remote.conv(one)
         rectified = F.relu(conv(signal))
         pooled, switches = F.max_pool2d(rectified, *one["pool"], return_indices=True)
         ways.append((conv, switches, (rectified.shape[-2], rectified.shape[-1])))

@@ -196,8 +196,9 @@ def _grids_of_stand_ins(student: Student) -> dict[int, Message | None]:
     except NoAnswer as reason:
         return dict.fromkeys(student.digits, reason.fault)
     faults: dict[int, Message | None] = {}
+    features = remote.features(given_convs())
     for digit, index in chosen.items():
-        maps = remote.STAND_INS["visualise"](remote.features(given_convs()), images[index : index + 1])
+        maps = remote.STAND_INS["visualise"](features, images[index : index + 1])
         try:
             right = _picture(made, digit).equal(remote.STAND_INS["to_uint8"](maps))
             faults[digit] = None if right else message("grids.wrong_pictures")

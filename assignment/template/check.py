@@ -461,7 +461,7 @@ def project(function) -> None:
             raise Wrong(message("project.others_not_zero", layer=layer))
         if not (back < 0).any():
             raise Wrong(message("project.rectified_after"))
-        if layer == 1 and max(back[0, 0].any(dim=side).sum() for side in (0, 1)) <= 5:
+        if layer == 1 and max(back[0, 0].any(dim=side).sum() for side in (0, 1)) <= features[0].kernel_size[0]:
             raise Wrong(message("project.one_place"))
         alone = torch.cat([_numbers(function, features, image[None], layer, 1) for image in images])
         if not torch.allclose(back, alone, atol=1e-4):
