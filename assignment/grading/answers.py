@@ -3,7 +3,7 @@
 It is a file of safetensors: eight bytes that say how long the header is, the header, which says where each tensor lies,
 and the numbers. The tensor `structure` holds JSON. Lists, strings, numbers and None stand there as they are; besides:
 
-    {"tensor": NAME}                          a tensor of the file
+    {"tensor": NAME}                          a tensor of the file, which is named once
     {"complex": NAME}                         its last dimension holds real and imaginary parts
     {"dict": [[KEY, VALUE], ...]}             a dictionary, whose keys need not be strings
     {"other": NAME}                           a thing of this type, of which no more is known; read as {"@type": NAME}
@@ -129,9 +129,10 @@ def _thing(form: dict, tensors: dict[str, Tensor]) -> object:
     """What a JSON object of the structure stands for; what is in it has been read."""
     match form:
         case {"tensor": str(name)}:
-            return tensors[name]
+            # Named many times, it would fill the judge's memory where each is copied.
+            return tensors.pop(name)
         case {"complex": str(name)}:
-            return torch.view_as_complex(tensors[name])
+            return torch.view_as_complex(tensors.pop(name))
         case {"dict": list(pairs)}:
             return dict(pairs)
         case {"other": str(name)}:

@@ -15,6 +15,10 @@ from helpers.messages import Message, message
 _BETWEEN = 0.01
 # Where that is allowed, the watch waits for nobody: what would not take its turn is what it watches.
 _BEFORE_OTHERS = -15
+# So many processes and threads may be started, one after another; and for so many looks in a row, some may have ended
+# between being listed and being read. A process that hands on its memory to the next, and ends, is never read; and one
+# that is shorter than a look uses processors unseen.
+_MOST_STARTED, _MOST_UNREAD = 10_000, 20
 # What comes from the sandbox waits in this process until it is read. It may be so many bytes beside what the judge has
 # itself, some 500 MB.
 _MOST_WAITING = 1.5e9
@@ -85,7 +89,7 @@ class Watch(threading.Thread):
         self._processes = Processes(proc)
         self._memory = Memory(self._processes, limits.memory_gb * 1e9)
         self._processors = Processors(self._processes)
-        self._own = _own_memory()
+        self._own, self._unread = _own_memory(), 0
 
     def seen(self, folder: str) -> Path:
         """One of the `folders`, for this process; also when the sandbox has ended."""
@@ -126,7 +130,13 @@ class Watch(threading.Thread):
         limits, numbers = self._limits, self._processes.numbers()
         if len(numbers) > limits.processes:
             return message("limit.processes", count=limits.processes)
+        # In a sandbox they are numbered from 1 on, as they start.
+        if max(map(int, numbers), default=0) > _MOST_STARTED:
+            return message("limit.processes", count=_MOST_STARTED)
         about = {number: self._processes.memory(number, "status", "VmRSS") for number in numbers}
+        self._unread = 0 if all(about.values()) else self._unread + 1
+        if self._unread > _MOST_UNREAD:
+            return message("limit.too_short")
         if sum(status.get("Threads", 0) for status in about.values()) > limits.threads:
             return message("limit.threads", count=limits.threads)
         shared, *written = [os.fstatvfs(place) for place in (self._shared, *self._folders)]

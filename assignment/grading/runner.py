@@ -1,5 +1,6 @@
 """A kernel, and how code runs in it under limits, whatever the code does."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from jupyter_client import KernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_output, output_from_msg
+from zmq import Again
 
 from grading.names import whole
 from grading.sandbox import Sandbox
@@ -136,8 +138,11 @@ class Runner:
                 self.answers = sandbox.watch.seen(str(sockets.parent))
                 self._manager.ip = self._client.ip = str(self.answers / sockets.name)
             self._client.start_channels(stdin=False, hb=False)
+            for channel in (self._client.shell_channel, self._client.control_channel):
+                # The student's code can break a connection so that nothing is ever taken.
+                channel.socket.sndtimeo = round(1000 * _STOPS_WITHIN)
             self._client.wait_for_ready(timeout=_STARTS_WITHIN)
-        except RuntimeError:
+        except BaseException:
             self.stop()
             raise
 
@@ -170,7 +175,10 @@ class Runner:
         Raises:
             KernelLost: the kernel dies, or goes on after it was interrupted.
         """
-        asked = self._client.execute(code, store_history=store_history, allow_stdin=False, stop_on_error=False)
+        try:
+            asked = self._client.execute(code, store_history=store_history, allow_stdin=False, stop_on_error=False)
+        except Again:
+            raise KernelLost(self._fault()) from None
         idle, late, reply = False, False, None
         heard, end = monotonic(), monotonic() + timeout
         while True:
@@ -194,8 +202,7 @@ class Runner:
                     idle = idle or news["content"].get("execution_state") == "idle"
             except Empty:
                 if not self._manager.is_alive():
-                    met = self._sandbox.watch.met if self._sandbox is not None else None
-                    raise KernelLost(met or message("kernel.died")) from None
+                    raise KernelLost(self._fault()) from None
             except TooLong:
                 outputs.drop("text")
             except Exception:  # the student's code can send what is no message
@@ -203,7 +210,12 @@ class Runner:
 
     def _interrupt(self) -> None:
         # By message: a signal would end a sandbox, and not reach what runs in it.
-        self._client.control_channel.send(self._client.session.msg("interrupt_request", {}))
+        with contextlib.suppress(Again):
+            self._client.control_channel.send(self._client.session.msg("interrupt_request", {}))
+
+    def _fault(self) -> Message:
+        met = self._sandbox.watch.met if self._sandbox is not None else None
+        return met or message("kernel.died")
 
     def _reply(self, asked: str) -> dict | None:
         try:

@@ -264,6 +264,7 @@ FILES = {
     "form of nothing": (value('{"kept": "cnn"}'), "stands for nothing"),
     "form with another": (value('{"tensor": ["structure"]}'), "stands for nothing"),
     "tensor that is not there": (value('{"tensor": "7"}'), "7"),
+    "tensor named twice": (says('{"dict": [["value", [{"tensor": "a"}, {"tensor": "a"}]]]}', a=b"1"), "KeyError: 'a'"),
     "complex without a pair": (value('{"complex": "structure"}'), "view_as_complex"),
     "neither value nor error": (says('{"dict": [["else", 3]]}'), "neither a value nor an error"),
     "error that is no text": (says('{"dict": [["error", 3]]}'), "neither a value nor an error"),

@@ -5,6 +5,8 @@ what is to be stopped.
 """
 
 import itertools
+import threading
+import time
 
 import nbformat
 import pytest
@@ -325,6 +327,50 @@ def test_there_is_no_gpu_and_nothing_that_the_lecturer_has_set_up(open_kernel, m
     kernel = open_kernel("import os\nprint(repr(os.environ['CUDA_VISIBLE_DEVICES']))", "of_the_lecturer")
     run_all(kernel)
     assert [text(kernel, index) for index in range(2)] == [["''\n"], ["NameError"]]
+
+
+BREAKING = """
+import json, os, socket, threading
+path = f"/answers/0-{json.load(open('/judge/0.json'))['control_port']}"
+os.unlink(path)
+server = socket.socket(socket.AF_UNIX)
+server.bind(path)
+server.listen()
+greeting = bytes([255, *[0] * 8, 127, 3, 0]) + b"NOSUCH".ljust(20, bytes(1)) + bytes(32)
+broken, kept = threading.Event(), []
+def serve():
+    while True:
+        kept.append(server.accept()[0])
+        kept[-1].sendall(greeting)
+        broken.set()
+threading.Thread(target=serve, daemon=True).start()
+for name in os.listdir("/proc/self/fd"):
+    try:
+        with socket.socket(fileno=os.dup(int(name))) as one:
+            listens = one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+            if one.family == socket.AF_UNIX and one.getsockname() == path and not listens:
+                one.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+broken.wait()
+"""
+
+
+def test_a_connection_that_takes_nothing_holds_nobody_up(open_kernel, in_the_sandbox, monkeypatch):
+    monkeypatch.setattr(runner, "_STOPS_WITHIN", 0.2)
+    kernel = open_kernel(BREAKING, timeout=600)
+    kernel.run(0)
+
+    def interrupt() -> None:
+        # The connection is given up only some time after the broken greeting.
+        for _ in range(20):
+            kernel._running._interrupt()
+            time.sleep(0.1)
+
+    interrupting = threading.Thread(target=interrupt, daemon=True)
+    interrupting.start()
+    interrupting.join(60)
+    assert not interrupting.is_alive()
 
 
 LONG_ERRORS = [

@@ -106,6 +106,33 @@ def test_processes(open_kernel, code):
     stopped_at(open_kernel(code, GOES_ON, timeout=600), "the limit of 64 processes was met")
 
 
+ONE_AFTER_ANOTHER = "import subprocess\nfor _ in range(5000):\n    subprocess.run(['/bin/true'])"
+
+
+def test_processes_one_after_another(open_kernel, monkeypatch):
+    """What a process hands on to the next before it is read, no look would ever see."""
+    monkeypatch.setattr(limits, "_MOST_STARTED", 300)
+    stopped_at(open_kernel(ONE_AFTER_ANOTHER, GOES_ON, timeout=600), "the limit of 300 processes was met")
+
+
+# Each process starts the next, and ends.
+CHAINS = """
+import subprocess, sys, time
+chain = "import os\\nwhile True:\\n    if os.fork():\\n        os._exit(0)"
+for _ in range(8):
+    subprocess.Popen([sys.executable, "-S", "-c", chain])
+time.sleep(60)
+"""
+
+
+def test_processes_that_end_before_they_are_read(open_kernel, monkeypatch):
+    """What they hold and use, no look would ever see."""
+    monkeypatch.setattr(limits, "_MOST_STARTED", 10**9)
+    monkeypatch.setattr(limits, "_MOST_UNREAD", 0)
+    says = "processes ended, again and again, before they could be counted"
+    stopped_at(open_kernel(CHAINS, GOES_ON, timeout=600, processes=10_000, threads=10_000), says)
+
+
 def test_threads(open_kernel):
     stopped_at(open_kernel(THREADS, GOES_ON, timeout=600, threads=100), "the limit of 100 threads was met")
 
