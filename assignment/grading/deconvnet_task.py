@@ -207,14 +207,33 @@ def project(student: Student) -> Marks:
         (2, LENET, 2, (3, 1, 28, 28), message("project.wants.several_images")),
         (2, OTHER, 2, (1, 1, 27, 18), message("project.wants.other_sizes")),
     ):
-        features, pixels = without_ties(student, convs, images)
-        channel = int(student.integers(1, convs[layer - 1][0]))
+        features, pixels, channel = _telling(student, convs, images, layer)
         asked.append((worth, what, *_is_projection(student, features, pixels, layer, channel)))
     for worth, what, right, faults in asked:
         # Several mistakes may explain one picture. It is that which explains the most of them.
         often = [sum(fault in others for *_, others in asked) for fault in faults]
         marks.add(worth, right, what, None if right else faults[often.index(max(often))])
     return marks
+
+
+def _telling(
+    student: Student, convs: list[tuple[int, int, int, int, tuple[int, int, int]]], shape: tuple[int, ...], layer: int
+) -> tuple[list[dict], Tensor, int]:
+    """A network, images and a map for which it matters where the signal is rectified, with stand-ins as well.
+
+    By chance it may not, where nothing is negative or nothing is left; then others are drawn.
+    """
+    # In layer 1 there is nothing negative to rectify.
+    wrong = _RECTIFYING[1:] if layer == 1 else _RECTIFYING
+    while True:
+        features, pixels = without_ties(student, convs, shape)
+        about = features, pixels, layer, int(student.integers(1, convs[layer - 1][0]))
+        if not any(
+            same(compose(steps, *about, way), compose(steps, *about))
+            for steps in (_RIGHT, remote.STEPS)
+            for way in wrong
+        ):
+            return features, pixels, about[-1]
 
 
 def without_ties(
@@ -356,18 +375,15 @@ def _zeroing_again(kept: Callable[[Tensor, int], list[int]], place: int, each: b
     return down
 
 
+_RECTIFYING: list[Down] = [
+    lambda steps, signal, switches, size, conv, _: steps.filter_back(steps.unpool(signal, switches, size), conv),
+    lambda steps, signal, switches, size, conv, _: steps.rectify(
+        steps.filter_back(steps.unpool(signal, switches, size), conv)
+    ),
+]
 _AGAIN = [*itertools.product(_KEPT, range(3), (False, True))]
 _ORDERS: list[tuple[Message, Down]] = [
-    (
-        message("project.not_rectified"),
-        lambda steps, signal, switches, size, conv, _: steps.filter_back(steps.unpool(signal, switches, size), conv),
-    ),
-    (
-        message("project.rectified_after"),
-        lambda steps, signal, switches, size, conv, _: steps.rectify(
-            steps.filter_back(steps.unpool(signal, switches, size), conv)
-        ),
-    ),
+    *zip((message("project.not_rectified"), message("project.rectified_after")), _RECTIFYING, strict=True),
     (
         message("project.images_not_apart"),
         lambda steps, signal, switches, *others: _down(steps, signal, switches[:1].expand_as(switches), *others),

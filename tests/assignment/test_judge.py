@@ -57,6 +57,13 @@ def share(part, names, folder, times=3):
     return shares.pop()
 
 
+# By seed: in these the network of one question would have had nothing to rectify, or nothing left.
+@pytest.mark.parametrize("seed", [27, 69, 91, 119])
+def test_no_question_forgives_a_signal_that_is_rectified_too_late(seed, right, tmp_path):
+    exec(mistaken(solution("transposed"), "6 rectified after")[1]["project"], right)
+    assert JUDGED["project"](student_with(right, tmp_path, seed)).share == 0
+
+
 STEPS = [part for part in PARTS if part != "train"]
 
 
