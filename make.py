@@ -42,6 +42,8 @@ QUICK = ("02_inspect_switches", "03_implement_the_deconvnet", "04_generate_activ
 CORES = os.cpu_count() or 1
 # Files of tests beside each other, one for each core. More than four would need more memory than many computers have.
 SIDE_BY_SIDE = ["--numprocesses", str(min(CORES, 4)), "--dist", "loadfile"]
+# Times are taken with nothing beside them.
+LATENCIES = "tests/browser/test_latency.py"
 # One more where tests wait a good deal: for kernels to start, for limits to be met.
 GRADING = ["--numprocesses", str(min(CORES + 1, 4)), "--dist", "loadfile"]
 TESTS = [
@@ -99,7 +101,8 @@ def test_browser():
     """move every slider in JupyterLab, in Chromium, and time them"""
     # Chromium must be installed (Debian: apt-get install chromium).
     add("browser")
-    call("-m", "pytest", "tests/browser")
+    call("-m", "pytest", "tests/browser", "--ignore", LATENCIES, *SIDE_BY_SIDE, OMP_NUM_THREADS="1")
+    call("-m", "pytest", LATENCIES)
 
 
 @command
