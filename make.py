@@ -46,6 +46,8 @@ SIDE_BY_SIDE = ["--numprocesses", str(min(CORES, 4)), "--dist", "loadfile"]
 LATENCIES = "tests/browser/test_latency.py"
 # One more where tests wait a good deal: for kernels to start, for limits to be met.
 GRADING = ["--numprocesses", str(min(CORES + 1, 4)), "--dist", "loadfile"]
+# Tests of one notebook in one process, which runs it once.
+BROWSING = [*GRADING[:2], "--dist", "loadgroup"]
 TESTS = [
     ["ruff", "check"],
     ["ruff", "format", "--check"],
@@ -101,7 +103,7 @@ def test_browser():
     """move every slider in JupyterLab, in Chromium, and time them"""
     # Chromium must be installed (Debian: apt-get install chromium).
     add("browser")
-    call("-m", "pytest", "tests/browser", "--ignore", LATENCIES, *SIDE_BY_SIDE, OMP_NUM_THREADS="1")
+    call("-m", "pytest", "tests/browser", "--ignore", LATENCIES, *BROWSING, OMP_NUM_THREADS="1")
     call("-m", "pytest", LATENCIES)
 
 

@@ -17,6 +17,9 @@ DIGITS = load_mnist("test")[0][:10]
 LAYERS = "conv1 bn1 relu max_pool2d conv2 bn2 relu:2 max_pool2d:2 flatten fc".split()
 
 
+pytestmark = pytest.mark.xdist_group(any_network.NAME)
+
+
 @pytest.fixture(scope="module")
 def cnn():
     torch.manual_seed(0)

@@ -155,34 +155,35 @@ def opened_png(data):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
 
 
-def test_every_control_is_named_to_a_screen_reader_and_can_be_reached_by_keys(opened):
-    for call, name in ALL_EXPLORERS.items():
-        box = explorer(opened(name), call)
-        sliders = box.get_by_role("slider").all()
-        assert len(sliders) == box.locator(".slider:visible").count() > 0
-        for one in sliders:
-            words = one.locator("..").inner_text().split("\n")
-            assert [one.get_attribute(key) for key in ("aria-label", "aria-valuetext")] == words and all(words)
-        for group in box.locator(".choice").all():
-            assert group.get_attribute("aria-label") == group.locator(".name").inner_text()
-            assert group.get_by_role("button", pressed=True).count() == 1
-        for sheet in box.locator(".thumbnails").all():
-            assert sheet.get_by_role("button", pressed=True).count() <= 1
-        for one in box.locator("input, button:visible, .paper canvas").all():
-            assert one.evaluate("e => e.tabIndex >= 0")
-        for one in box.locator(".picture canvas, .paper canvas").all():
-            assert one.get_attribute("role") and one.get_attribute("aria-label") == one.get_attribute("title") != ""
-        for one in box.locator("button:visible").all():
-            assert one.inner_text().strip()
+@pytest.mark.parametrize("call", ALL_EXPLORERS)
+def test_every_control_is_named_to_a_screen_reader_and_can_be_reached_by_keys(call, opened):
+    box = explorer(opened(ALL_EXPLORERS[call]), call)
+    sliders = box.get_by_role("slider").all()
+    assert len(sliders) == box.locator(".slider:visible").count() > 0
+    for one in sliders:
+        words = one.locator("..").inner_text().split("\n")
+        assert [one.get_attribute(key) for key in ("aria-label", "aria-valuetext")] == words and all(words)
+    for group in box.locator(".choice").all():
+        assert group.get_attribute("aria-label") == group.locator(".name").inner_text()
+        assert group.get_by_role("button", pressed=True).count() == 1
+    for sheet in box.locator(".thumbnails").all():
+        assert sheet.get_by_role("button", pressed=True).count() <= 1
+    for one in box.locator("input, button:visible, .paper canvas").all():
+        assert one.evaluate("e => e.tabIndex >= 0")
+    for one in box.locator(".picture canvas, .paper canvas").all():
+        assert one.get_attribute("role") and one.get_attribute("aria-label") == one.get_attribute("title") != ""
+    for one in box.locator("button:visible").all():
+        assert one.inner_text().strip()
 
 
-def test_nothing_is_loaded_from_elsewhere(opened, requests, lab):
-    for call, name in EXPLORERS.items():
-        explorer(opened(name), call)
+@pytest.mark.parametrize("call", EXPLORERS)
+def test_nothing_is_loaded_from_elsewhere(call, opened, requests, lab):
+    explorer(opened(EXPLORERS[call]), call)
     asked = [urlsplit(address) for address in requests]
     assert {address.netloc for address in asked if address.scheme not in ("blob", "data")} == {urlsplit(lab).netloc}
 
 
+@pytest.mark.xdist_group(NOTEBOOKS[3])
 def test_an_error_is_shown_in_the_widget_and_goes_away_again(opened):
     page = opened(NOTEBOOKS[3])
     box = explorer(page, "explore_feature_maps(")
@@ -243,6 +244,7 @@ def test_without_a_kernel_a_still_picture_is_shown_on_a_web_page(name, chromium,
     page.close()
 
 
+@pytest.mark.xdist_group(NOTEBOOKS[3])
 def test_a_page_that_is_loaded_again_finds_its_explorers_as_they_were(chromium, lab):
     """The last one here, as it saves the notebook with its widgets."""
     page = new_page(chromium)
