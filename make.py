@@ -44,10 +44,10 @@ CORES = os.cpu_count() or 1
 SIDE_BY_SIDE = ["--numprocesses", str(min(CORES, 4)), "--dist", "loadfile"]
 # Times are taken with nothing beside them.
 LATENCIES = "tests/browser/test_latency.py"
-# One more where tests wait a good deal: for kernels to start, for limits to be met.
-GRADING = ["--numprocesses", str(min(CORES + 1, 4)), "--dist", "loadfile"]
+# More where tests wait a good deal, for kernels to start or limits to be met. The longest files come first, as sorted.
+GRADING = ["--numprocesses", str(min(CORES + 2, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
 # Tests of one notebook in one process, which runs it once.
-BROWSING = [*GRADING[:2], "--dist", "loadgroup"]
+BROWSING = ["--numprocesses", str(min(CORES + 1, 4)), "--dist", "loadgroup"]
 TESTS = [
     ["ruff", "check"],
     ["ruff", "format", "--check"],

@@ -12,6 +12,13 @@ from helpers.data import load_mnist
 from helpers.lenet5 import LeNet5
 from helpers.training import fit
 
+# The files that take minutes. Begun last, all would wait for them in the end.
+LONGEST = ["test_grading", "test_other_settings", "test_words"]
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
 
 @pytest.fixture(scope="session")
 def new_course(tmp_path_factory):
