@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from stored import code_cells
 
 # PyPI's name for what is imported by another.
-_RENAMED = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+_RENAMED = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "zmq": "pyzmq"}
 
 
 def packages(path: Path) -> set[str]:
