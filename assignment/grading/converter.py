@@ -23,15 +23,15 @@ from grading.handed_in import LeftOut, Limits, files_in, opened
 from grading.intake import take_in
 from grading.mistakes_task import key_of
 from grading.names import one_line
-from grading.restore import FAULTS, TAKEN_IN, as_released
+from grading.restore import FAULTS, TAKEN_IN, VERSION, as_released
 from grading.roster import typed_in
 from grading.sandbox import NoSandbox
 from grading.secret import BadSecret
 from grading.settings import BadSettings, settings_of
+from grading.versions import TIME, graded_version, version_of
 from grading.which_notebook import Assignment, NotGraded
 from helpers.messages import sentence
 
-_TIME = "timestamp.txt"
 _FORMULA = ("=", "+", "-", "@")
 
 
@@ -62,9 +62,10 @@ class TakingIn(Autograde):
         assignment = self._assignment()
         self._look_at_the_settings()
         reasons = {}
+        self._kept: list[str] = []
         for folder in self.assignments:
             student = self._student(folder)
-            if not self._is_wanted(student):
+            if not self._is_wanted(student, Path(folder)):
                 continue
             shown = one_line(student)
             try:
@@ -90,6 +91,9 @@ class TakingIn(Autograde):
                 reasons[shown] = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
             self.log.error("Not graded: %s: %s", shown, reasons[shown])
         self._name_who_share_an_address()
+        if self._kept:
+            lines = ["Points that were set by hand stay, and the judge now gives others:", *self._kept]
+            self.log.warning("\n".join([*lines, "Look at them under Manual grading, and change or confirm them"]))
         if reasons:
             lines = [f"{len(reasons)} of {len(self.assignments)} submissions were not graded:"]
             lines += [f"    {student}: {reason}" for student, reason in reasons.items()]
@@ -99,6 +103,7 @@ class TakingIn(Autograde):
     def init_single_notebook_resources(self, notebook_filename: str) -> dict:
         resources = super().init_single_notebook_resources(notebook_filename)
         resources["nbgrader"][TAKEN_IN] = self._record
+        resources["nbgrader"][VERSION] = self._version
         return resources
 
     @contextmanager
@@ -116,13 +121,16 @@ class TakingIn(Autograde):
             for note in self._record:
                 self.log.warning("%s: %s", student, sentence(note, "en"))
             if self.keep_timestamp and (time := written_time(folder)):
-                (copy / _TIME).write_text(time, encoding="utf-8")
+                (copy / TIME).write_text(time, encoding="utf-8")
             self.notebooks = [str(copy / f"{assignment.name}.ipynb")]
             yield
 
     def _grade(self, student: str) -> None:
         """As nbgrader does, but for what it says and leaves if that fails."""
         name = self.coursedir.assignment_id
+        # nbgrader would look at the times alone, and pass over a later version without one.
+        if self._is_changed and os.path.exists(graded := self._format_dest(name, student)):
+            rmtree(graded)
         if not self.init_destination(name, student):
             return
         was_known = self._is_known(student)
@@ -133,6 +141,7 @@ class TakingIn(Autograde):
                 self.convert_single_notebook(notebook)
             self.set_permissions(name, student)
             self.run_post_convert_hook()
+            self._kept += self._set_by_hand(student)
         except OperationalError as error:
             self._undo(student, was_known=True)
             self.log.debug("", exc_info=True)
@@ -161,14 +170,33 @@ class TakingIn(Autograde):
                 return False
         return True
 
-    def _is_wanted(self, student: str) -> bool:
+    def _is_wanted(self, student: str, folder: Path) -> bool:
+        self._is_changed = False
         if student in self.coursedir.student_id_exclude.split(","):
             return False
         graded = self._format_dest(self.coursedir.assignment_id, student)
-        if self.force or self.keep_timestamp or not os.path.exists(graded):
+        self._version = version_of(folder)
+        if self.force or not os.path.exists(graded):
+            return True
+        before = graded_version(Path(graded))
+        self._is_changed = bool(before and self._version) and before != self._version
+        if self._is_changed:
+            self.log.warning("%s: handed in anew since it was graded", one_line(student))
+        if self._is_changed or self.keep_timestamp:
             return True
         self.log.info("Skipping existing assignment: %s", graded)
         return False
+
+    def _set_by_hand(self, student: str) -> list[str]:
+        """The points that were set by hand before, where the judge now gives others."""
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            submission = gradebook.find_submission(self.coursedir.assignment_id, student)
+            return [
+                f"    {one_line(student)}: {grade.name} {grade.manual_score:g}, by the judge {grade.auto_score:g}"
+                for notebook in submission.notebooks
+                for grade in notebook.grades
+                if None not in (grade.manual_score, grade.auto_score) and grade.manual_score != grade.auto_score
+            ]
 
     def _student(self, folder: str) -> str:
         """Whose folder it is: nbgrader's pattern for a path, read backwards."""
@@ -250,7 +278,7 @@ def written_time(folder: Path) -> str | None:
     try:
         with opened(folder) as root:
             files, _ = files_in(root, (), 100_000, lambda why, name: None)
-            times = [file.read(100).decode().strip() for file in files if file.path == (_TIME,)]
+            times = [file.read(100).decode().strip() for file in files if file.path == (TIME,)]
             return times[0] if times and parse_utc(times[0]) else None
     except (LeftOut, ValueError, OverflowError):
         return None

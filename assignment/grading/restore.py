@@ -9,7 +9,9 @@ from helpers.messages import Message, as_data, message
 
 # Under this name nbgrader's steps find the record of the intake. No notebook can bring it along.
 TAKEN_IN = "taken in"
-# Under this name the notebook carries that and what was put back, for the record.
+# And under this one, the version that was handed in, as `versions` tells it. The graded notebook keeps it.
+VERSION = "handed in"
+# Under this name the notebook carries the record and what was put back.
 RESTORED = "restored"
 # And under this one, the judge's mark.
 JUDGED = "judged"
@@ -35,6 +37,7 @@ class RestoreCells(NbGraderPreprocessor):
             self._restore_tests(nb, source)
         nb.metadata[RESTORED] = [as_data(note) for note in self.restored]
         nb.metadata.pop(JUDGED, None)
+        nb.metadata[VERSION] = where.get(VERSION, "")
         return nb, resources
 
     def _restore_data(self, nb: NotebookNode, source: Notebook) -> None:

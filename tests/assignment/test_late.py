@@ -1,5 +1,6 @@
 """What is handed in after the deadline of the settings loses their penalty for each day that has begun."""
 
+import re
 from types import SimpleNamespace
 
 import nbformat
@@ -37,6 +38,8 @@ def course(new_course):
     notebook = nbformat.writes(fill(course.template(), solution("transposed", ["rectify", "unpool"])))
     for student, (time, _) in STUDENTS.items():
         course.hand_in(student, {f"{NAME}.ipynb": notebook, "timestamp.txt": time})
+    half = fill(course.template(), solution("transposed", ["rectify"]))
+    course.hand_in("twice", {f"{NAME}.ipynb": nbformat.writes(half)})
     course.said = course.nbgrader("autograde", NAME, "--TakingIn.keep_timestamp=True")
     return course
 
@@ -51,6 +54,28 @@ def penalty(course, student):
 @pytest.mark.parametrize("student", STUDENTS)
 def test_each_day_that_begins_costs_its_penalty(course, student):
     assert penalty(course, student) == STUDENTS[student][1]
+
+
+def test_a_later_version_is_graded_again_and_what_was_set_by_hand_stays_and_is_shown(course):
+    url = f"sqlite:///{course.folder / 'gradebook.db'}"
+    assert course.points("twice") == {"rectify": (3, 3), "unpool": (0, 10)}
+    with Gradebook(url) as gradebook:
+        gradebook.find_grade("unpool", NAME, NAME, "twice").manual_score = 4
+        gradebook.db.commit()
+    submitted = course.folder / "submitted"
+    later = fill(course.template(), solution("transposed", ["rectify", "unpool"]))
+    (submitted / "twice" / NAME / f"{NAME}.ipynb").write_text(nbformat.writes(later), encoding="utf-8")
+    (submitted / "a month" / NAME / f"{NAME}.ipynb").write_text("rubbish", encoding="utf-8")
+    said = course.nbgrader("autograde", NAME)
+    assert "twice: handed in anew since it was graded" in said and "in time: handed in anew" not in said
+    assert re.search(r"set by hand stay, and the judge now gives others:\n +twice: unpool 4, by the judge 10\n", said)
+    assert course.points("twice") == {"rectify": (3, 3), "unpool": (4, 10)}
+    with Gradebook(url) as gradebook:
+        grade = gradebook.find_grade("unpool", NAME, NAME, "twice")
+        assert (grade.manual_score, grade.auto_score, grade.needs_manual_grade) == (4, 10, True)
+    # A later version that can't be graded leaves the points of the earlier.
+    assert "a month: handed in anew" in said and "1 of 4 submissions were not graded" in said
+    assert penalty(course, "a month") == STUDENTS["a month"][1] and course.record("a month")
 
 
 def test_where_no_time_is_believed_nobody_is_late_and_it_is_said(course):
