@@ -37,15 +37,20 @@ def files_in_zip(
     """
     try:
         _check_list(file)
-        archive = zipfile.ZipFile(file)
-        infos = archive.infolist()
+        return files_in_archive(zipfile.ZipFile(file), name, ignore, leave_out)
     except LeftOut:
         raise
     except Exception as error:  # the file is the student's, so it may be anything
         raise LeftOut(message("left_out.no_zip")) from error
+
+
+def files_in_archive(
+    archive: zipfile.ZipFile, name: str, ignore: Sequence[str], leave_out: Callable[[Message, str], None]
+) -> list[File]:
+    """All plain files in an opened archive, whose own list of files is believed."""
     is_ignored = one_of(ignore)
     found = []
-    for info in infos:
+    for info in archive.infolist():
         if info.is_dir():
             continue
         try:
@@ -54,7 +59,7 @@ def files_in_zip(
                 continue
             _check(info)
         except LeftOut as why:
-            leave_out(why.why, f"{name}/{info.filename}")
+            leave_out(why.why, f"{name}/{info.filename}".lstrip("/"))
             continue
         found.append(File(path, info.file_size, _time(info), partial(archive.open, info), archive=name))
     return found

@@ -32,6 +32,7 @@ from grading.versions import TIME, graded_version, version_of
 from grading.which_notebook import Assignment, NotGraded
 from helpers.messages import sentence
 
+_SQLITE = "sqlite:///"
 _FORMULA = ("=", "+", "-", "@")
 
 
@@ -240,6 +241,11 @@ class TakingIn(Autograde):
     def _refuse(self, why: str) -> NoReturn:
         self.log.error(why)
         raise Stopped(why)
+
+
+def has_gradebook(db_url: str) -> bool:
+    """Whether it is there: nbgrader would make it."""
+    return not db_url.startswith(_SQLITE) or Path(db_url.removeprefix(_SQLITE)).exists()
 
 
 def handed_out(db_url: str, source: Path, name: str, ignore: Sequence[str] = ()) -> Assignment:

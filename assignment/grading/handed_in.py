@@ -19,6 +19,11 @@ from grading.names import some
 from helpers.messages import Message, message, sentence
 
 _DEEPEST = 20
+# Students may hand in their whole folder. The helpers and the data are taken from this project all the same.
+IGNORED = (
+    *(".ipynb_checkpoints", "*.pyc", "__pycache__", "helpers", "data"),
+    *(".venv", "venv", ".git", "__MACOSX", ".DS_Store"),
+)
 
 
 class LeftOut(Exception):

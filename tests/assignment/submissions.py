@@ -52,6 +52,8 @@ def copy_of_the_course(folder: Path) -> Path:
         "autograded",
         "feedback",
         "downloaded",
+        "collected",
+        "exported",
         "gradebook.db",
         SECRET,
         "__pycache__",
