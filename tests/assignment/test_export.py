@@ -1,0 +1,318 @@
+"""What goes back to the platform: Moodle's worksheet and Canvas' gradebook filled in, feedback, and a plain table."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sysconfig
+import warnings
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import pytest
+from downloads import WORKSHEETS, gradebook, table, unzipped, worksheet, zipped
+from grading.collect import collect
+from grading.export import export, main, numbers_of
+from grading.platforms.tables import BadTable, read_table
+from grading.restore import FAULTS, VERSION
+from grading.results import Part, Result
+from grading.settings import Settings
+from grading.versions import version_of
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbgrader.api import Gradebook
+from submissions import ROOT
+
+from helpers.messages import as_data, message, sentence
+
+# As nbgrader_config.py passes it over.
+pytestmark = pytest.mark.filterwarnings("ignore:Object of type <")
+
+NAME = "work"
+STUDENTS = {
+    "4711": "Ada Lovelace",
+    "4712": "Jörg Müller",
+    "4713": "Siobhán O'Brien",
+    "4714": "Kurt Gödel",
+    "4715": "Emmy Noether",
+    "4716": "=1+1",
+}
+POINTS = {"unpool": 40, "filter_back": 52, "words": 8}
+NOT_FLIPPED = message("filter_back.not_flipped")
+# For each student the points of the judge and by hand, of each part. The others have none.
+GRADES = {
+    "4711": {"unpool": (40, None), "filter_back": (52, None), "words": (None, 8)},
+    "4712": {"unpool": (40, 37.5), "filter_back": (46, None), "words": (0, None)},
+    "4713": {"unpool": (40, None), "filter_back": (0, None), "words": (None, None)},
+    "4716": {"unpool": (0, None), "filter_back": (0, None), "words": (0, None)},
+}
+
+
+def settings_in(course: Path) -> Settings:
+    return Settings(NAME, "A title", POINTS, (0, 1), course=course)
+
+
+@pytest.fixture
+def settings(tmp_path, graded):
+    return settings_in(shutil.copytree(graded, tmp_path / "course"))
+
+
+@pytest.fixture
+def url(settings):
+    return f"sqlite:///{settings.course / 'gradebook.db'}"
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory) -> Path:
+    """A course with a gradebook that has the grades of the class, and the folders that nbgrader leaves."""
+    settings = settings_in(tmp_path_factory.mktemp("graded"))
+    with pytest.MonkeyPatch.context() as patch:
+        # nbgrader calls a program by its name, which is found only in an environment that is active.
+        patch.setenv("PATH", os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]]))
+        with warnings.catch_warnings(action="ignore"):
+            fill(settings)
+    return settings.course
+
+
+def fill(settings: Settings) -> None:
+    url = f"sqlite:///{settings.course / 'gradebook.db'}"
+    with Gradebook(url) as book:
+        book.add_assignment(NAME)
+        book.add_notebook(NAME, NAME)
+        for name, points in POINTS.items():
+            book.add_grade_cell(name, NAME, NAME, max_score=points, cell_type="code")
+        for number, grades in GRADES.items():
+            book.add_student(number)
+            (notebook,) = book.add_submission(NAME, number).notebooks
+            notebook.late_submission_penalty = 5 if number == "4712" else None
+            for name, (judge, hand) in grades.items():
+                grade = book.find_grade(name, NAME, NAME, number)
+                grade.auto_score, grade.manual_score, grade.needs_manual_grade = judge, hand, judge is None
+            folder = settings.course / "submitted" / number / NAME
+            unzipped(folder, {f"{NAME}.ipynb": "{}"})
+            graded = new_notebook(metadata={VERSION: version_of(folder)})
+            # What the judge found where a person gave the points is not said.
+            found = {"faults": [as_data(NOT_FLIPPED)] if number == "4712" else []}
+            files = {f"{NAME}.ipynb": nbformat.writes(graded)}
+            if number != "4716":
+                files[FAULTS] = json.dumps({"parts": {"filter_back": found, "unpool": found}})
+            unzipped(settings.course / "autograded" / number / NAME, files)
+        book.db.commit()
+    unzipped(settings.course / "submitted" / "4714" / NAME, {"x.pdf": "x"})
+    headings = {"unpool": "## 2a · Unpool (40 points)", "filter_back": "## 2c · Filter", "words": "## 3e · Words"}
+    cells = []
+    for name, heading in headings.items():
+        cells += [new_markdown_cell(heading), new_code_cell(metadata={"nbgrader": {"grade_id": name}})]
+    unzipped(settings.source, {f"{NAME}.ipynb": nbformat.writes(new_notebook(cells=cells))})
+
+
+def why_not(folder: Path) -> str:
+    return "there is no notebook" if (folder / "x.pdf").exists() else ""
+
+
+def rows(path: Path, delimiter: str = ",") -> dict[str, list[str]]:
+    """The rows by what ends their first cell."""
+    return {row[0][-4:]: row for row in all_rows(path, delimiter)}
+
+
+def all_rows(path: Path, delimiter: str = ",") -> list[list[str]]:
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        return list(csv.reader(file, delimiter=delimiter))
+
+
+@pytest.mark.parametrize("language", WORKSHEETS)
+def test_moodles_worksheet_is_filled_in_whatever_its_language(settings, url, tmp_path, language):
+    path = worksheet(tmp_path / "Grades-4.csv", language, STUDENTS)
+    before = rows(path)
+    export(settings, url, path, why_not=why_not)
+    filled = rows(settings.course / "exported" / NAME / "Grades-4.csv")
+    point = "." if language == "en" else ","
+    wanted = {
+        "4711": (f"100{point}00", ""),
+        "4712": (
+            f"78{point}50",
+            f"2a −2.5<br>2c −6: {sentence(NOT_FLIPPED, 'en')}<br>3e −8<br>late: −5",
+        ),
+        "4713": ("", "waiting for a hand"),
+        "4714": ("", "not gradable"),
+        "4715": ("", "not submitted"),
+        "4716": (f"0{point}00", "2a −40<br>2c −52<br>3e −8"),
+    }
+    found = {number: (row[4], row[9]) for number, row in filled.items() if number in STUDENTS}
+    assert found == wanted
+    assert {number: row[:4] + row[5:9] for number, row in filled.items()} == {
+        number: row[:4] + row[5:9] for number, row in before.items()
+    }
+    assert read_table(path).header == read_table(settings.course / "exported" / NAME / "Grades-4.csv").header
+
+
+def test_comments_are_in_the_language_of_the_course(settings, url, tmp_path):
+    german = Settings(NAME, "a", POINTS, (0, 1), "de", course=settings.course)
+    export(german, url, worksheet(tmp_path / "s.csv", "de", STUDENTS), why_not=why_not)
+    found = rows(settings.course / "exported" / NAME / "s.csv")
+    assert [found[number][9] for number in ("4713", "4714", "4715")] == [
+        "noch nicht von Hand bewertet",
+        "nicht bewertbar",
+        "nicht abgegeben",
+    ]
+    assert found["4712"][9].startswith("2a −2,5<br>2c −6: ")
+
+
+def test_the_table_has_a_column_for_each_part_and_a_word_for_who_has_no_points(settings, url, tmp_path):
+    report = export(settings, url, worksheet(tmp_path / "s.csv", "en", STUDENTS), why_not=why_not)
+    header, *found = all_rows(settings.course / "exported" / NAME / "table.csv")
+    by_number = {row[0]: dict(zip(header, row, strict=True)) for row in found}
+    assert [row[0] for row in found] == sorted(STUDENTS)
+    assert {number: row["state"] for number, row in by_number.items()} == {
+        "4711": "graded",
+        "4712": "graded",
+        "4713": "waiting for a hand",
+        "4714": "not gradable",
+        "4715": "not submitted",
+        "4716": "graded",
+    }
+    assert [
+        by_number["4712"][name] for name in ("points", "of", "late", "2a unpool", "2c filter_back", "3e words")
+    ] == [
+        *("78.5", "100", "5", "37.5", "46", "0"),
+    ]
+    assert by_number["4712"]["set by hand, and by the judge"] == "2a 37.5, 40"
+    assert by_number["4714"]["why"] == "there is no notebook" and by_number["4714"]["points"] == ""
+    assert by_number["4716"]["name"] == "'=1+1" and by_number["4716"]["points"] == "0"
+    said = report.text()
+    assert "    4712 Jörg Müller: 2a 37.5 by hand, 40 by the judge" in said
+    assert "    4714 Kurt Gödel: not gradable: there is no notebook" in said
+    assert "3 graded, 1 waiting for a hand, 1 not gradable, 1 not submitted" in said
+
+
+@pytest.mark.parametrize("comma", [False, True])
+def test_canvas_gradebook_is_filled_in_and_who_has_no_points_keeps_what_stood_there(settings, url, tmp_path, comma):
+    path = gradebook(tmp_path / "book.csv", STUDENTS, "Other (54)", "A title (55)", comma=comma)
+    delimiter = ";" if comma else ","
+    export(settings, url, path, why_not=why_not)
+    before, after = (
+        {row[1]: row for row in all_rows(file, delimiter)}
+        for file in (path, settings.course / "exported" / NAME / "book.csv")
+    )
+    point = "," if comma else "."
+    assert {number: row[6] for number, row in after.items() if number in STUDENTS} == {
+        **{"4711": f"100{point}00", "4712": f"78{point}50", "4716": f"0{point}00"},
+        **{"4713": "", "4714": "", "4715": ""},
+    }
+    for row in after.values():
+        row[6] = before[row[1]][6]
+    assert after == before
+
+
+def test_points_are_those_by_hand_and_extra_ones_and_never_less_than_none():
+    changed, same = Part(10, judge=4, hand=6, extra=0.5), Part(10, judge=4, hand=4)
+    assert [part.points for part in (changed, same, Part(10, 4, None), Part(10, None, None))] == [6.5, 4, 4, 0]
+    result = Result("1", "", "graded", parts={"a": changed, "b": same}, penalty=3)
+    assert result.points == 7.5 and replace(result, penalty=11).points == 0
+    assert replace(result, state="waiting for a hand").points is None
+    assert result.set_by_hand == {"a": changed}
+
+
+def test_a_worksheet_without_comments_and_comments_that_were_there_are_said(settings, url, tmp_path):
+    path = worksheet(tmp_path / "s.csv", "en", STUDENTS)
+    table(path, [row[:-1] for row in all_rows(path)])
+    assert "The worksheet has no comments: in Moodle, Feedback types" in export(settings, url, path).text()
+    path = worksheet(tmp_path / "s.csv", "en", STUDENTS)
+    header, *students = all_rows(path)
+    table(path, [header, *([*row[:-1], "well done"] if row[0].endswith("4712") else row for row in students)])
+    assert "Comments that stood in the worksheet and are others now: 1" in export(settings, url, path).text()
+
+
+def test_the_column_of_canvas_must_be_sure(settings, url, tmp_path):
+    path = gradebook(tmp_path / "two.csv", STUDENTS, "work (53)", "A title (54)", "A title (55)")
+    with pytest.raises(BadTable, match="3 columns are called A title or work"):
+        export(settings, url, path)
+    export(settings, url, path, column="A title (55)")
+    found = rows(settings.course / "exported" / NAME / "two.csv")
+    assert [row[5:8] for row in found.values() if row[1] == "4711"] == [["", "", "100.00"]]
+    path = gradebook(tmp_path / "book.csv", STUDENTS, "Lab 1 (54)", "Lab 2 (55)")
+    with pytest.raises(BadTable, match=r"0 columns are called A title or work; say by --column .*: Lab 1, Lab 2"):
+        export(settings, url, path)
+    export(settings, url, path, column="Lab 2")
+    found = rows(settings.course / "exported" / NAME / "book.csv")
+    assert [row[6] for row in found.values() if row[1] == "4711"] == ["100.00"]
+
+
+@pytest.mark.parametrize(
+    ("most", "why"), [("10.00", "is 10 there and 100 here"), ("1000.00", "is 1000 there"), ("good bad", "by words")]
+)
+def test_another_highest_grade_is_refused(settings, url, tmp_path, most, why):
+    path = worksheet(tmp_path / "s.csv", "en", STUDENTS)
+    path.write_text(path.read_text(encoding="utf-8").replace("100.00", most), encoding="utf-8")
+    with pytest.raises(BadTable, match=why):
+        export(settings, url, path)
+    assert not (settings.course / "exported").exists()
+
+
+def test_what_is_no_worksheet_is_refused(settings, url, tmp_path):
+    with pytest.raises(BadTable, match="neither Moodle's worksheet for grading nor Canvas' exported gradebook"):
+        export(settings, url, table(tmp_path / "x.csv", [["id", "first_name"], ["4711", "Ada"]]))
+    path = worksheet(tmp_path / "s.csv", "en", STUDENTS)
+    export(settings, url, path)
+    with pytest.raises(BadTable, match="was written by this command"):
+        export(settings, url, settings.course / "exported" / NAME / "s.csv")
+
+
+def test_markup_in_a_comment_is_text(settings, url, tmp_path):
+    faults = settings.course / "autograded" / "4712" / NAME / FAULTS
+    said = as_data(message("raised", error="<b>TypeError</b> & more"))
+    faults.write_text(json.dumps({"parts": {"filter_back": {"faults": [said]}}}))
+    export(settings, url, worksheet(tmp_path / "s.csv", "en", STUDENTS))
+    comment = rows(settings.course / "exported" / NAME / "s.csv")["4712"][9]
+    assert "2c −6: &lt;b&gt;TypeError&lt;/b&gt; &amp; more<br>" in comment
+
+
+def test_feedback_goes_back_in_moodles_folders_and_none_that_is_old(settings, url, tmp_path):
+    folders = [f"{STUDENTS[number]}_{number}_assignsubmission_file" for number in ("4711", "4712", "4713")]
+    collect(settings, zipped(tmp_path / "all.zip", {f"{folder}/{NAME}.ipynb": "{}" for folder in folders}))
+    for number in ("4711", "4712"):
+        unzipped(settings.course / "feedback" / number / NAME, {f"{NAME}.html": f"<p>{number}</p>"})
+    os.utime(settings.course / "feedback" / "4712" / NAME / f"{NAME}.html", (1, 1))
+    report = export(settings, url, worksheet(tmp_path / "s.csv", "en", STUDENTS), why_not=why_not)
+    with zipfile.ZipFile(settings.course / "exported" / NAME / "feedback.zip") as archive:
+        assert archive.namelist() == [f"{folders[0]}/{NAME}.html"]
+        assert archive.read(f"{folders[0]}/{NAME}.html") == b"<p>4711</p>"
+    assert "the page is missing or older than the grade: 4712, 4713. First: nbgrader generate_feedback" in report.text()
+
+
+def test_a_later_version_that_is_not_graded_is_named(settings, url, tmp_path):
+    unzipped(settings.course / "submitted" / "4711" / NAME, {f"{NAME}.ipynb": "later"})
+    unzipped(settings.course / "submitted" / "4712" / NAME, {"x.pdf": "later"})
+    report = export(settings, url, worksheet(tmp_path / "s.csv", "en", STUDENTS), why_not=why_not)
+    assert "    4711 Ada Lovelace: graded: a later version is not graded yet" in report.text()
+    assert "    4712 Jörg Müller: graded: a later version can't be graded: there is no notebook" in report.text()
+
+
+def test_who_is_not_in_the_worksheet_is_named(settings, url, tmp_path):
+    collect(settings, zipped(tmp_path / "all.zip", {"Alan Turing_4799_assignsubmission_file/x.ipynb": ""}))
+    export(settings, url, None)
+    names = {row[0]: row[1] for row in all_rows(settings.course / "exported" / NAME / "table.csv")}
+    assert names["4799"] == "Alan Turing"
+    shutil.rmtree(settings.course / "submitted" / "4799")
+    report = export(settings, url, worksheet(tmp_path / "s.csv", "en", {"4711": "Ada Lovelace"}))
+    assert "In the course, and not in s.csv: 4712, 4713, 4714, 4716" in report.text()
+
+
+def test_a_part_has_the_number_of_its_heading_or_its_name(settings, url):
+    assert numbers_of(settings) == {"unpool": "2a", "filter_back": "2c", "words": "3e"}
+    (settings.source / f"{NAME}.ipynb").unlink()
+    assert numbers_of(settings) == {name: name for name in POINTS}
+
+
+def test_the_command_says_in_a_sentence_what_is_wrong(tmp_path):
+    with pytest.raises(SystemExit, match="can't be read: No such file"):
+        main(["inside_lenet5", str(tmp_path / "nothing.csv"), "--db", f"sqlite:///{tmp_path / 'g.db'}"])
+    with pytest.raises(SystemExit, match="there is no file .*nothing.toml"):
+        main(["nothing"])
+
+
+@pytest.mark.parametrize("name", ["students.csv", "students of 2027.csv", "collected/x.json", "exported/x/table.csv"])
+def test_git_ignores_what_names_students(name):
+    assert subprocess.run(["git", "check-ignore", "-q", f"assignment/{name}"], cwd=ROOT).returncode == 0
