@@ -1,5 +1,8 @@
 """A course in which made students hand in, and a network that was trained."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 import torch
 from course import NAME, Course, can_be_sandboxed
@@ -21,16 +24,22 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def new_course(tmp_path_factory):
+def released(tmp_path_factory) -> Path:
+    """A course of this project's assignment, released."""
+    folder = tmp_path_factory.mktemp("released") / "course"
+    course = Course(copy_of_the_course(folder))
+    make_source(settings_of(NAME, folder))
+    said = course.nbgrader("generate_assignment", NAME)
+    assert (folder / "release" / NAME / f"{NAME}.ipynb").exists(), said
+    return folder
+
+
+@pytest.fixture(scope="session")
+def new_course(tmp_path_factory, released):
     """Makes a course of this project's assignment, released, at a path with a space."""
 
     def make() -> Course:
-        folder = tmp_path_factory.mktemp("a course") / "of mine"
-        course = Course(copy_of_the_course(folder))
-        make_source(settings_of(NAME, folder))
-        said = course.nbgrader("generate_assignment", NAME)
-        assert (folder / "release" / NAME / f"{NAME}.ipynb").exists(), said
-        return course
+        return Course(shutil.copytree(released, tmp_path_factory.mktemp("a course") / "of mine"))
 
     return make
 
