@@ -15,7 +15,7 @@ from grading.kernel import StudentKernel, is_run
 from grading.marks import Marks, Student
 from grading.names import one_line
 from grading.restore import FAULTS, JUDGED, RECORD, RESTORED, as_released, grade_id
-from grading.roster import notes_on, roster_of, typed_in
+from grading.roster import notes_on, roster_of
 from grading.secret import secret_of, seed_of, seed_of_part
 from grading.settings import settings_of
 from helpers.files import write_atomically
@@ -101,10 +101,9 @@ class Judge(StudentKernel):
 
     def _note_address(self, resources: dict, course: Path) -> None:
         """Put on record what is unusual about the address that was typed."""
-        about, folder = resources["nbgrader"], Path(resources["metadata"]["path"])
+        about = resources["nbgrader"]
         if self._address and "db_url" in about:
-            typed = typed_in(folder.parent.parent.glob(f"*/{folder.name}"))
-            for note in notes_on(self._address, about["student"], roster_of(about["db_url"], course), typed):
+            for note in notes_on(self._address, about["student"], roster_of(about["db_url"], course)):
                 self._note(note)
 
     def _test(self, index: int) -> None:

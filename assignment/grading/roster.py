@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from nbgrader.api import Gradebook
+from nbgrader.api import Gradebook, Student
 
 from grading.mistakes_task import address_of
 from grading.names import shown
@@ -24,23 +24,22 @@ def roster_of(db_url: str, course: Path) -> dict[str, str]:
         with open(file, encoding="utf-8-sig", newline="") as lines:
             found = {row["id"]: address_of(row.get("email")) for row in csv.DictReader(lines) if row.get("id")}
     with Gradebook(db_url) as gradebook:
-        found |= {student.id: address_of(student.email) for student in gradebook.students if student.email}
+        # Of thousands of students, two columns: this is read for each of them.
+        rows = gradebook.db.query(Student.id, Student.email).filter(Student.email.is_not(None))
+        found |= {student: address_of(email) for student, email in rows if email}
     return {student: address for student, address in found.items() if address}
 
 
-def notes_on(address: str, student: str, roster: Mapping[str, str], typed: Mapping[str, list[str]]) -> list[Message]:
+def notes_on(address: str, student: str, roster: Mapping[str, str]) -> list[Message]:
     """What is unusual about the address that a student has typed. Where the course has no addresses, any will do.
 
-    Args:
-        typed: who typed which address, as `typed_in`.
+    Whether others typed it, too, depends on who was graded before: that is said once, of all, by `typed_in`.
     """
     notes = []
     if roster and address not in roster.values():
         notes.append(message("record.address_unknown", address=shown(address)))
     elif student in roster and roster[student] != address:
         notes.append(message("record.address_of_another", address=shown(address)))
-    if set(typed.get(address, ())) - {student}:
-        notes.append(message("record.address_twice", address=shown(address)))
     return notes
 
 

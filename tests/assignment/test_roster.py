@@ -20,26 +20,17 @@ ROSTER = {"ada": "ada@example.org", "bob": "bob@example.org"}
 
 
 @pytest.mark.parametrize(
-    ("address", "student", "roster", "typed", "codes"),
+    ("address", "student", "roster", "codes"),
     [
-        ("ada@example.org", "ada", ROSTER, {}, []),
-        ("ada@example.org", "ada", ROSTER, {"ada@example.org": ["ada"]}, []),
-        ("eve@example.org", "ada", ROSTER, {}, ["record.address_unknown"]),
-        ("bob@example.org", "ada", ROSTER, {}, ["record.address_of_another"]),
-        ("bob@example.org", "eve", ROSTER, {}, []),
-        ("eve@example.org", "eve", {}, {}, []),
-        ("ada@example.org", "ada", ROSTER, {"ada@example.org": ["ada", "eve"]}, ["record.address_twice"]),
-        (
-            "eve@example.org",
-            "ada",
-            ROSTER,
-            {"eve@example.org": ["eve"]},
-            ["record.address_unknown", "record.address_twice"],
-        ),
+        ("ada@example.org", "ada", ROSTER, []),
+        ("eve@example.org", "ada", ROSTER, ["record.address_unknown"]),
+        ("bob@example.org", "ada", ROSTER, ["record.address_of_another"]),
+        ("bob@example.org", "eve", ROSTER, []),
+        ("eve@example.org", "eve", {}, []),
     ],
 )
-def test_what_is_unusual_about_an_address(address, student, roster, typed, codes):
-    notes = notes_on(address, student, roster, typed)
+def test_what_is_unusual_about_an_address(address, student, roster, codes):
+    notes = notes_on(address, student, roster)
     assert [note.code for note in notes] == codes
     assert all(note == message(note.code, address=f"`{address}`") for note in notes)
 
@@ -88,7 +79,8 @@ def test_nbgrader_records_addresses_and_takes_nothing_off(new_course):
         ("ada", "bob", "eve"), (6, 6)
     ), said
     assert "e-mail" not in course.record("ada")
-    assert f"the e-mail address `{ADDRESS}` was typed in another submission, too." in course.record("bob")
+    # The log says that of both, the record of neither: it would depend on who was graded first.
+    assert "e-mail" not in course.record("bob")
     assert "the e-mail address `eve@example.org` is none that the course has." in course.record("eve")
     assert f"The same e-mail address, {ADDRESS}, was typed by: ada, bob" in said
     shown = [output for cell in course.graded("eve").cells for output in cell.get("outputs", ()) if "data" in output]
