@@ -2,23 +2,25 @@
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from glob import glob
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGraderAPI
 from nbgrader.converters import Autograde
-from nbgrader.converters.base import NbGraderException
+from nbgrader.converters.base import BaseConverter, NbGraderException
 from nbgrader.utils import find_all_files, parse_utc, rmtree
 from sqlalchemy.exc import OperationalError
-from traitlets import Bool, Integer
+from traitlets import Bool, Integer, List, Unicode
 
+from grading.alone import alone
 from grading.handed_in import LeftOut, Limits, files_in, opened
 from grading.intake import take_in
 from grading.mistakes_task import key_of
@@ -28,12 +30,15 @@ from grading.roster import typed_in
 from grading.sandbox import NoSandbox
 from grading.secret import BadSecret
 from grading.settings import BadSettings, settings_of
+from grading.transaction import Graded, Unreachable, patiently, save
 from grading.versions import TIME, graded_version, version_of
 from grading.which_notebook import Assignment, NotGraded
 from helpers.messages import sentence
 
 _SQLITE = "sqlite:///"
 _FORMULA = ("=", "+", "-", "@")
+# Beside the graded submissions, so that one can be moved there whole.
+_BEING_GRADED = ".being_graded"
 
 
 class Stopped(NbGraderException):
@@ -51,6 +56,8 @@ class TakingIn(Autograde):
         help="believe the timestamp.txt beside a notebook, which nbgrader's exchange writes, and students can",
     ).tag(config=True)
 
+    kept = List(Unicode(), help="a line for each part with points by hand where the judge gave others")
+
     def init_notebooks(self) -> None:
         pattern = self._format_source(self.coursedir.assignment_id, self.coursedir.student_id)
         # A student's name may be one that would be read as a pattern.
@@ -60,46 +67,110 @@ class TakingIn(Autograde):
         self.assignments: dict[str, list[str]] = {folder: [] for folder in sorted(found)}
 
     def convert_notebooks(self) -> None:
-        assignment = self._assignment()
-        self._look_at_the_settings()
+        self.begin()
         reasons = {}
-        self._kept: list[str] = []
-        for folder in self.assignments:
-            student = self._student(folder)
-            if not self._is_wanted(student, Path(folder)):
-                continue
-            shown = one_line(student)
-            try:
-                if not student.isprintable():
-                    raise NotGraded("the name of the student's folder can't be shown in a line; rename the folder")
-                if student.startswith(_FORMULA):
-                    raise NotGraded(
-                        f"the name of the student's folder begins with {student[0]}: a spreadsheet that opens the "
-                        "exported grades would take it for a formula; rename the folder"
-                    )
-                with self._taken_in(Path(folder), student, assignment):
-                    self._grade(student)
-                continue
-            except NotGraded as reason:
-                reasons[shown] = str(reason)
-            except Stopped:
-                raise
-            except (NoSandbox, BadSecret) as reason:
-                self._refuse(str(reason))
-            # Whatever it is, the others are graded.
-            except Exception as error:
-                self.log.debug("", exc_info=True)
-                reasons[shown] = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
-            self.log.error("Not graded: %s: %s", shown, reasons[shown])
-        self._name_who_share_an_address()
-        if self._kept:
-            lines = ["Points that were set by hand stay, and the judge now gives others:", *self._kept]
-            self.log.warning("\n".join([*lines, "Look at them under Manual grading, and change or confirm them"]))
+        for student, folder in self.submissions().items():
+            state, reason = self.grade(student, folder)
+            if state == "not gradable":
+                reasons[one_line(student)] = reason
+        self.end()
         if reasons:
             lines = [f"{len(reasons)} of {len(self.assignments)} submissions were not graded:"]
             lines += [f"    {student}: {reason}" for student, reason in reasons.items()]
             lines += ["Whoever was graded before keeps the points. Mend these; grade them again with --student=NAME"]
             self._refuse("\n".join(lines))
+
+    def submissions(self) -> dict[str, Path]:
+        """The folders that were handed in, by the students' names, but for those that are to be left out."""
+        folders = {self._student(folder): Path(folder) for folder in self.assignments}
+        left_out = self.coursedir.student_id_exclude.split(",")
+        return {student: folder for student, folder in folders.items() if student not in left_out}
+
+    def begin(self) -> None:
+        """What comes before all submissions: the assignment is looked at, its deadline written into the gradebook.
+
+        Raises:
+            Stopped: none of them can be graded.
+        """
+        with self._a_gradebook():
+            patiently(self._assignment)
+            patiently(self._look_at_the_settings)
+
+    def grade(self, student: str, folder: Path) -> tuple[Literal["graded", "as before", "not gradable"], str]:
+        """Grade what lies in the folder, if it is new or changed, and say why that can't be, if it can't.
+
+        Until it is whole, nothing of it is in the gradebook or among the graded. Whoever grades the same student's
+        at the same time waits.
+
+        Raises:
+            Stopped: there is no point in grading others.
+        """
+        try:
+            being_graded = self._being_graded(student)
+            with alone(being_graded.with_name(f"{being_graded.name}.lock")):
+                if not self.is_wanted(student, folder):
+                    return "as before", ""
+                try:
+                    with self._a_gradebook():
+                        patiently(lambda: self._grade(student, folder, being_graded))
+                finally:
+                    if being_graded.exists():
+                        rmtree(being_graded)
+            return "graded", ""
+        except NotGraded as error:
+            reason = str(error)
+        except Stopped:
+            raise
+        except (NoSandbox, BadSecret) as error:
+            self._refuse(str(error))
+        # Whatever it is, the others are graded.
+        except Exception as error:
+            self.log.debug("", exc_info=True)
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+        self.log.error("Not graded: %s: %s", one_line(student), reason)
+        return "not gradable", reason
+
+    def end(self) -> None:
+        """What is said after all submissions."""
+        self._name_who_share_an_address()
+        if self.kept:
+            lines = ["Points that were set by hand stay, and the judge now gives others:", *self.kept]
+            self.log.warning("\n".join([*lines, "Look at them under Manual grading, and change or confirm them"]))
+
+    def is_wanted(self, student: str, folder: Path) -> bool:
+        """Whether there is something to grade: what was not graded, or is another version, or all by `force`."""
+        graded = self.place(student)
+        self._version = version_of(folder)
+        if self.force or not graded.exists():
+            return True
+        before = graded_version(graded)
+        if before and self._version and before != self._version:
+            self.log.warning("%s: handed in anew since it was graded", one_line(student))
+            return True
+        if self.keep_timestamp and (time := written_time(folder)):
+            earlier = self.coursedir.get_existing_timestamp(str(graded))
+            if earlier and parse_utc(time) > earlier:
+                self.log.warning("%s: handed in at another time since it was graded", one_line(student))
+                return True
+        self.log.info("Skipping existing assignment: %s", graded)
+        return False
+
+    def place(self, student: str) -> Path:
+        """Where the student's submission lies when it is graded."""
+        return Path(self._format_dest(self.coursedir.assignment_id, student))
+
+    def init_assignment(self, assignment_id: str, student_id: str) -> None:
+        """Lay out the files. What nbgrader writes into the gradebook here is written with the grades."""
+        BaseConverter.init_assignment(self, assignment_id, student_id)
+        source = self.coursedir.format_path(self.coursedir.source_directory, ".", assignment_id)
+        graded = self._format_dest(assignment_id, student_id)
+        of_students = {os.path.join(source, name) for name in self.exclude_overwriting.get(assignment_id, [])}
+        for file in find_all_files(source, [*self.coursedir.ignore, "*.ipynb"]):
+            if file not in of_students:
+                copy = Path(graded, os.path.relpath(file, source))
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.unlink(missing_ok=True)
+                shutil.copy(file, copy)
 
     def init_single_notebook_resources(self, notebook_filename: str) -> dict:
         resources = super().init_single_notebook_resources(notebook_filename)
@@ -108,8 +179,16 @@ class TakingIn(Autograde):
         return resources
 
     @contextmanager
-    def _taken_in(self, folder: Path, student: str, assignment: Assignment) -> Iterator[None]:
+    def _taken_in(self, folder: Path, student: str) -> Iterator[None]:
         """For as long as this lasts, nbgrader finds the clean copy where it would find what was handed in."""
+        if not student.isprintable():
+            raise NotGraded("the name of the student's folder can't be shown in a line; rename the folder")
+        if student.startswith(_FORMULA):
+            raise NotGraded(
+                f"the name of the student's folder begins with {student[0]}: a spreadsheet that opens the exported "
+                "grades would take it for a formula; rename the folder"
+            )
+        assignment = self._assignment()
         limits = Limits(self.most_files, 1_000_000 * self.most_mb, 1_000_000 * self.notebook_mb)
         submitted = self.coursedir.submitted_directory
         with TemporaryDirectory(prefix="taken-in-") as clean, ExitStack() as afterwards:
@@ -126,78 +205,72 @@ class TakingIn(Autograde):
             self.notebooks = [str(copy / f"{assignment.name}.ipynb")]
             yield
 
-    def _grade(self, student: str) -> None:
-        """As nbgrader does, but for what it says and leaves if that fails."""
-        name = self.coursedir.assignment_id
-        # nbgrader would look at the times alone, and pass over a later version without one.
-        if self._is_changed and os.path.exists(graded := self._format_dest(name, student)):
-            rmtree(graded)
-        if not self.init_destination(name, student):
-            return
-        was_known = self._is_known(student)
+    @contextmanager
+    def _a_gradebook(self) -> Iterator[None]:
+        """Where there is none that can be used, nothing is graded."""
         try:
+            yield
+        except (OperationalError, Unreachable) as error:
+            self.log.debug("", exc_info=True)
+            why = getattr(error, "orig", error)
+            self._refuse(f"The gradebook can't be used ({why}); if nbgrader is new, try nbgrader db upgrade")
+
+    @contextmanager
+    def _in_a_folder_of_its_own(self) -> Iterator[None]:
+        """For as long as this lasts, nbgrader's place for a graded submission is one that only this grading knows."""
+        graded = self.coursedir.autograded_directory
+        self.coursedir.autograded_directory = os.path.join(graded, _BEING_GRADED)
+        try:
+            yield
+        finally:
+            self.coursedir.autograded_directory = graded
+
+    def _being_graded(self, student: str) -> Path:
+        with self._in_a_folder_of_its_own():
+            return self.place(student)
+
+    def _grade(self, student: str, folder: Path, being_graded: Path) -> None:
+        """As nbgrader does, but nothing appears before it is whole: first in the gradebook, then among the graded."""
+        name = self.coursedir.assignment_id
+        # Whoever was killed has left it.
+        if being_graded.exists():
+            rmtree(being_graded)
+        with self._taken_in(folder, student), self._in_a_folder_of_its_own():
             self.run_pre_convert_hook()
             self.init_assignment(name, student)
             for notebook in self.notebooks:
                 self.convert_single_notebook(notebook)
+            time = self.coursedir.get_existing_timestamp(self._format_source(name, student))
             self.set_permissions(name, student)
-            self.run_post_convert_hook()
-            self._kept += self._set_by_hand(student)
-        except OperationalError as error:
-            self._undo(student, was_known=True)
-            self.log.debug("", exc_info=True)
-            self._refuse(f"The gradebook can't be used ({error.orig}); if nbgrader is new, try nbgrader db upgrade")
+        path = being_graded / os.path.basename(self.notebooks[0])
+        graded = Graded(name, student, path.stem, nbformat.read(path, as_version=4), time)
+        self._put_in_place(being_graded, graded)
+        if self.coursedir.groupshared:
+            self.set_permissions(name, student)
+        self.run_post_convert_hook()
+
+    def _put_in_place(self, being_graded: Path, graded: Graded) -> None:
+        """Write the grades, and move the folder to the others, where no earlier one lies by then.
+
+        So a folder never lies beside grades that are not its own, whenever this is killed.
+        """
+        place = self.place(graded.student)
+        before = being_graded.with_name(f"{being_graded.name}.before")
+        if before.exists():
+            rmtree(before)
+        if place.exists():
+            place.rename(before)
+        try:
+            kept = save(graded, self.coursedir.db_url, self.coursedir.course_id, self, self.create_student)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            being_graded.rename(place)
         except BaseException:
-            self._undo(student, was_known)
+            if before.exists():
+                before.rename(place)
             raise
-
-    def _undo(self, student: str, was_known: bool) -> None:
-        """Whoever is not graded has no points, rather than none."""
-        name = self.coursedir.assignment_id
-        if os.path.exists(folder := self._format_dest(name, student)):
-            rmtree(folder)
-        if not was_known:
-            with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
-                try:
-                    gradebook.remove_submission(name, student)
-                except MissingEntry:
-                    pass
-
-    def _is_known(self, student: str) -> bool:
-        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
-            try:
-                gradebook.find_submission(self.coursedir.assignment_id, student)
-            except MissingEntry:
-                return False
-        return True
-
-    def _is_wanted(self, student: str, folder: Path) -> bool:
-        self._is_changed = False
-        if student in self.coursedir.student_id_exclude.split(","):
-            return False
-        graded = self._format_dest(self.coursedir.assignment_id, student)
-        self._version = version_of(folder)
-        if self.force or not os.path.exists(graded):
-            return True
-        before = graded_version(Path(graded))
-        self._is_changed = bool(before and self._version) and before != self._version
-        if self._is_changed:
-            self.log.warning("%s: handed in anew since it was graded", one_line(student))
-        if self._is_changed or self.keep_timestamp:
-            return True
-        self.log.info("Skipping existing assignment: %s", graded)
-        return False
-
-    def _set_by_hand(self, student: str) -> list[str]:
-        """The points that were set by hand before, where the judge now gives others."""
-        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
-            submission = gradebook.find_submission(self.coursedir.assignment_id, student)
-            return [
-                f"    {one_line(student)}: {grade.name} {grade.manual_score:g}, by the judge {grade.auto_score:g}"
-                for notebook in submission.notebooks
-                for grade in notebook.grades
-                if None not in (grade.manual_score, grade.auto_score) and grade.manual_score != grade.auto_score
-            ]
+        if before.exists():
+            rmtree(before)
+        self.kept += [f"    {one_line(graded.student)}: {line}" for line in kept]
 
     def _student(self, folder: str) -> str:
         """Whose folder it is: nbgrader's pattern for a path, read backwards."""

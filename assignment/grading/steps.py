@@ -7,7 +7,7 @@ import nbgrader.apps.api
 import nbgrader.apps.autogradeapp
 from nbformat.notebooknode import NotebookNode
 from nbgrader.converters import Autograde, GenerateFeedback
-from nbgrader.preprocessors import Execute, NbGraderPreprocessor
+from nbgrader.preprocessors import AssignLatePenalties, Execute, NbGraderPreprocessor, SaveAutoGrades
 from traitlets import TraitType
 from traitlets.config import Config, Configurable
 
@@ -18,6 +18,9 @@ from grading.pages.feedback import FeedbackPage
 from grading.pages.formgrader import SEAMS
 from grading.pages.waiting import MarkWaiting
 from grading.restore import JUDGED, TAKEN_IN, RestoreCells
+
+# What nbgrader does cell by cell, so that whoever is killed between leaves a half: see `transaction`.
+_WRITING = (SaveAutoGrades, AssignLatePenalties)
 
 
 class Refusal(Exception):
@@ -114,14 +117,22 @@ def put_in_the_pages(c: Config) -> None:
 
 
 def with_judge(steps: Sequence[type]) -> list[type]:
-    """The `steps` with the judge in the place of the one in which nbgrader executes notebooks."""
+    """The `steps` with the judge in the place of the one in which nbgrader executes notebooks.
+
+    Those that write into the gradebook are left out: the intake does that, when all the others are done.
+    """
     if (count := list(steps).count(Execute)) != 1:
         raise Refusal(
             f"nbgrader {nbgrader.__version__} executes notebooks in {count} of its steps "
             f"({', '.join(getattr(step, '__name__', str(step)) for step in steps)}); the judge takes the place of one. "
             "Install the version that pyproject.toml names"
         )
-    return [Judge if step is Execute else step for step in steps]
+    if missing := [step.__name__ for step in _WRITING if list(steps).count(step) != 1]:
+        raise Refusal(
+            f"nbgrader {nbgrader.__version__} writes grades otherwise than by {' and '.join(missing)}, in whose place "
+            "they would be written in one transaction; install the version that pyproject.toml names"
+        )
+    return [Judge if step is Execute else step for step in steps if step not in _WRITING]
 
 
 def _usual(converter: type[Configurable], name: str) -> list[type]:

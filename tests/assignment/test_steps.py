@@ -16,10 +16,11 @@ from grading.steps import (
     put_in_the_pages,
     with_judge,
 )
+from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbformat.v4 import new_notebook
 from nbgrader.apps import api, autogradeapp
 from nbgrader.converters import Autograde, GenerateFeedback
-from nbgrader.preprocessors import Execute, LimitOutput, SaveAutoGrades
+from nbgrader.preprocessors import AssignLatePenalties, Execute, LimitOutput, SaveAutoGrades
 from traitlets.config import Config
 
 
@@ -32,7 +33,9 @@ def course():
 
 def test_the_judge_is_where_nbgrader_would_run_the_tests(course):
     steps = course.Autograde.autograde_preprocessors
-    assert Execute not in steps and steps.index(Judge) < steps.index(SaveAutoGrades)
+    assert Execute not in steps and steps.index(Judge) < steps.index(ClearMetadataPreprocessor)
+    # What they would write, the intake does, in one transaction.
+    assert SaveAutoGrades not in steps and AssignLatePenalties not in steps
     first, second, third, *others = course.Autograde.sanitize_preprocessors
     assert (first, second, third) == (OnlyTakenIn, JudgeFollows, RestoreCells) and len(others) >= 5
 
@@ -47,6 +50,12 @@ def test_it_is_in_the_steps_that_nbgrader_takes(course):
 @pytest.mark.parametrize(("steps", "count"), [([LimitOutput], 0), ([Execute, LimitOutput, Execute], 2)])
 def test_other_steps_of_nbgrader_are_refused(steps, count):
     with pytest.raises(Refusal, match=f"executes notebooks in {count} of its steps .*LimitOutput.*Install the version"):
+        with_judge(steps)
+
+
+@pytest.mark.parametrize("steps", [[Execute, SaveAutoGrades], [Execute, SaveAutoGrades, *2 * [AssignLatePenalties]]])
+def test_a_version_of_nbgrader_that_writes_grades_otherwise_is_refused(steps):
+    with pytest.raises(Refusal, match="writes grades otherwise than by AssignLatePenalties, .*; install the version"):
         with_judge(steps)
 
 
