@@ -157,8 +157,8 @@ def _part(node: NotebookNode, cell: Cell, own: Sequence[Cell], asked: Asked, fou
         waits=bool(node.metadata.nbgrader.get(WAITS)),
         unanswered=bool(answers) and all(one.unanswered for one in answers),
         commented=any(one.comment for one in answers),
-        found=[_row(one, language) for one in said],
-        wanted=_row(from_data(first["wanted"]), language) if first else "",
+        found=[row(one, language) for one in said],
+        wanted=row(from_data(first["wanted"]), language) if first else "",
     )
 
 
@@ -176,7 +176,7 @@ def _lines(node: NotebookNode) -> list[str]:
     return "".join(texts).splitlines()[1:]
 
 
-def _row(said: Message, language: str) -> str:
+def row(said: Message, language: str) -> str:
     values = {
         name: _short(value, _LONGEST_VALUES[name]) if name in _LONGEST_VALUES and isinstance(value, str) else value
         for name, value in said.values.items()
