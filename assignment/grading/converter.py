@@ -107,7 +107,7 @@ class TakingIn(Autograde):
         """
         try:
             being_graded = self._being_graded(student)
-            with alone(being_graded.with_name(f"{being_graded.name}.lock")):
+            with alone(_lock(being_graded)):
                 if not self.is_wanted(student, folder):
                     return "as before", ""
                 try:
@@ -136,6 +136,14 @@ class TakingIn(Autograde):
         if self.kept:
             lines = ["Points that were set by hand stay, and the judge now gives others:", *self.kept]
             self.log.warning("\n".join([*lines, "Look at them under Manual grading, and change or confirm them"]))
+
+    def clear(self, student: str) -> None:
+        """Delete what a grading has left that was killed and is not tried again."""
+        being_graded = self._being_graded(student)
+        with alone(_lock(being_graded)):
+            for left in (being_graded, _before(being_graded)):
+                if left.exists():
+                    rmtree(left)
 
     def is_wanted(self, student: str, folder: Path) -> bool:
         """Whether there is something to grade: what was not graded, or is another version, or all by `force`."""
@@ -255,7 +263,7 @@ class TakingIn(Autograde):
         So a folder never lies beside grades that are not its own, whenever this is killed.
         """
         place = self.place(graded.student)
-        before = being_graded.with_name(f"{being_graded.name}.before")
+        before = _before(being_graded)
         if before.exists():
             rmtree(before)
         if place.exists():
@@ -314,6 +322,15 @@ class TakingIn(Autograde):
     def _refuse(self, why: str) -> NoReturn:
         self.log.error(why)
         raise Stopped(why)
+
+
+def _lock(being_graded: Path) -> Path:
+    return being_graded.with_name(f"{being_graded.name}.lock")
+
+
+def _before(being_graded: Path) -> Path:
+    """Where an earlier version of what is being graded waits until the new one is in its place."""
+    return being_graded.with_name(f"{being_graded.name}.before")
 
 
 def has_gradebook(db_url: str) -> bool:

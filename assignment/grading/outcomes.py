@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+State = Literal["graded", "as before", "not gradable", "lost"]
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -17,7 +19,7 @@ class Outcome:
     """
 
     student: str
-    state: Literal["graded", "as before", "not gradable", "lost"]
+    state: State
     reason: str
     seconds: float
     tries: int

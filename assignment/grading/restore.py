@@ -19,6 +19,8 @@ JUDGED = "judged"
 RECORD = "record"
 # The file beside the graded notebook that holds what was found, as data.
 FAULTS = "faults.json"
+# And the one that says that all was done: see `worker`.
+DONE = "done.mark"
 
 
 class RestoreCells(NbGraderPreprocessor):

@@ -49,7 +49,13 @@ ADDRESS = "<img src=x onerror=top.ran.push(7)>@example.org"
 CLASS = {
     "ada": ({"rectify": 2, "filter_back": 13, "mistakes": None}, {"mistakes": 7.5}, 0, [], ""),
     "bob": ({"rectify": 0, "filter_back": 3, "mistakes": None}, {}, 5, [NOT_FLIPPED, TOO_LARGE], ADDRESS),
-    "eve": ({"rectify": 2, "filter_back": 7, "mistakes": 0}, {"filter_back": 12}, 0, [TOO_LARGE, TOO_LARGE, TOO_SMALL], ""),
+    "eve": (
+        {"rectify": 2, "filter_back": 7, "mistakes": 0},
+        {"filter_back": 12},
+        0,
+        [TOO_LARGE, TOO_LARGE, TOO_SMALL],
+        "",
+    ),
     "zoe": ({"rectify": 2, "filter_back": 0, "mistakes": 0}, {}, 40, [NOT_FLIPPED, TOO_SMALL], ADDRESS),
     **{
         name: ({"rectify": 1, "filter_back": 0, "mistakes": 0}, {}, 0, [message("raised", error=name)], "")

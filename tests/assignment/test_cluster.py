@@ -1,0 +1,84 @@
+"""Workers of this machine: as many as there is room for, and nobody else can have anything run by them."""
+
+import socket
+import ssl
+import stat
+import subprocess
+import sys
+from contextlib import ExitStack
+
+import dask
+import psutil
+import pytest
+from distributed import Client
+from distributed.security import Security
+from grading import cluster
+from grading.certificates import make
+from grading.cluster import NoCluster, fitting, workers_here, workers_of
+from grading.judge import Judge
+
+
+@pytest.mark.parametrize(
+    ("cores", "gigabytes", "limits", "workers"),
+    [(2, 64, {}, 2), (64, 64, {}, 8), (8, 16, {}, 2), (8, 4, {}, 1), (8, 16, {"memory_gb": 1, "files_mb": 100}, 8)],
+)
+def test_each_worker_has_room_for_a_submission(monkeypatch, cores, gigabytes, limits, workers):
+    monkeypatch.setattr(cluster, "CPU_COUNT", cores)
+    monkeypatch.setattr(cluster, "MEMORY_LIMIT", gigabytes * 1e9)
+    assert fitting(Judge(**limits)) == workers
+
+
+def asked(port, words, context=None) -> bytes:
+    """What is answered to these words; in a TLS connection, if there is a `context`."""
+    with ExitStack() as opened:
+        try:
+            connection = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
+            if context:
+                connection = opened.enter_context(context.wrap_socket(connection))
+            connection.sendall(words)
+            return connection.recv(10_000)
+        except (ConnectionError, ssl.SSLError):
+            return b""
+
+
+def test_no_stranger_is_answered():
+    anybody = ssl.create_default_context()
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    alert = b"\x15"
+    with workers_here(1) as client:
+        assert client.submit(sum, [1, 2]).result() == 3
+        us = psutil.Process()
+        ports = [
+            found.laddr
+            for process in (us, *us.children(recursive=True))
+            for found in process.net_connections("tcp")
+            if found.status == psutil.CONN_LISTEN
+        ]
+        # Of scheduler, worker and nanny.
+        assert len(ports) >= 3 and {ip for ip, _ in ports} == {"127.0.0.1"}
+        for _, port in ports:
+            for page in (b"/info/main/workers.html", b"/metrics", b"/"):
+                answer = asked(port, b"GET " + page + b" HTTP/1.0\r\n\r\n")
+                assert answer[:1] in (b"", alert) or b" 404 " in answer[:20]
+            if b" 404 " not in answer[:20]:
+                assert asked(port, b"x" * 100, anybody) == b""
+        address = client.scheduler.address
+        with pytest.raises((OSError, TimeoutError)):
+            Client(address, security=Security.temporary(), timeout=2)
+
+
+def test_a_cluster_of_others_must_encrypt(tmp_path):
+    settings = make(tmp_path / "key")
+    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "key").iterdir()} == {0o600}
+    found = dask.config.collect([str(settings)], env={"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "0.5s"})
+    with dask.config.set(dask.config.merge(dask.config.config, found)):
+        with pytest.raises(NoCluster, match="an address such as tls://"), workers_of("tcp://127.0.0.1:8786"):
+            pass
+        with pytest.raises(NoCluster, match="--scheduler tls://127.0.0.1:9: "), workers_of("tls://127.0.0.1:9"):
+            pass
+    with pytest.raises(NoCluster, match="in DASK_CONFIG the file"), workers_of("tls://127.0.0.1:9"):
+        pass
+    line = [sys.executable, "-m", "grading.certificates", str(tmp_path / "key")]
+    again = subprocess.run(line, cwd=cluster.__file__.rpartition("/grading/")[0], capture_output=True, text=True)
+    assert again.returncode == 1 and "File exists; a new folder is wanted" in again.stderr
