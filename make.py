@@ -46,8 +46,7 @@ SIDE_BY_SIDE = ["--numprocesses", str(min(CORES, 4)), "--dist", "loadfile"]
 LATENCIES = "tests/browser/test_latency.py"
 # More where tests wait a good deal, for kernels to start or limits to be met. The longest files come first, as sorted.
 GRADING = ["--numprocesses", str(min(CORES + 2, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
-# Tests of one notebook in one process, which runs it once.
-BROWSING = ["--numprocesses", str(min(CORES + 1, 4)), "--dist", "loadgroup"]
+BROWSING = ["--numprocesses", str(min(CORES + 1, 4)), "--dist", "loadfile"]
 TESTS = [
     ["ruff", "check"],
     ["ruff", "format", "--check"],

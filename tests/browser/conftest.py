@@ -6,8 +6,6 @@ import pytest
 from chromium import launched
 from lab import jupyterlab, new_page, open_notebook, run_all
 from latency import LATENCIES, TARGETS
-from test_explorers import NOTEBOOKS
-from test_looks import ALL_EXPLORERS
 
 
 @pytest.fixture(scope="session")
@@ -47,22 +45,14 @@ def opened(chromium, lab, requests):
     return page_of
 
 
-# What these look at or open.
-_OPENED = {"switches": NOTEBOOKS[1], "steps": NOTEBOOKS[2], "feature_maps": NOTEBOOKS[3]}
+@pytest.fixture(params=["Light", "Dark"])
+def theme(request):
+    return request.param
 
 
-def pytest_collection_modifyitems(items):
-    """Tests that look at one notebook are one group, which one process runs: it opens and runs the notebook once."""
-    for item in items:
-        given = getattr(item, "callspec", None)
-        given = given.params if given else {}
-        named = [ALL_EXPLORERS.get(given.get("call")), *(given.get(key) for key in ("notebook", "name"))]
-        named += [_OPENED[fixture] for fixture in item.fixturenames if fixture in _OPENED]
-        group = next((name for name in named if name in {*NOTEBOOKS, any_network.NAME}), item.path.stem)
-        if given.get("call") == "draw_a_digit(" or "drawing" in item.fixturenames:
-            group = "drawing"  # the longest, so it has a notebook of its own
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(group))
+@pytest.fixture(params=[1200, 400])
+def width(request):
+    return request.param
 
 
 def pytest_terminal_summary(terminalreporter):

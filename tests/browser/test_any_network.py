@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from lab import explorer, pictures, pixels, press, readout, rest, sheets
+from looks import every_control_is_named_and_can_be_reached, fits_and_can_be_read
 from networks import SmallCnn
 from test_explorers import activation, limit, see, signed
 
@@ -15,9 +16,6 @@ from helpers.squeezenet import MEAN, load_squeezenet
 
 DIGITS = load_mnist("test")[0][:10]
 LAYERS = "conv1 bn1 relu max_pool2d conv2 bn2 relu:2 max_pool2d:2 flatten fc".split()
-
-
-pytestmark = pytest.mark.xdist_group(any_network.NAME)
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +108,13 @@ def test_photographs_and_what_was_seen_in_them_are_in_colour(page):
 
     see(box, expected)
     assert len(sheets(box)) == 1
+
+
+@pytest.mark.parametrize("call", any_network.CALLS)
+def test_it_fits_and_can_be_read(call, theme, width, page):
+    fits_and_can_be_read(page, call, theme, width)
+
+
+@pytest.mark.parametrize("call", any_network.CALLS)
+def test_every_control_is_named_to_a_screen_reader_and_can_be_reached_by_keys(call, page):
+    every_control_is_named_and_can_be_reached(explorer(page, call))

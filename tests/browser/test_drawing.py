@@ -214,7 +214,6 @@ def test_of_a_file_that_holds_no_picture_it_says_so(drawing, tmp_path):
     assert not what_is_read(drawing).any()
 
 
-@pytest.mark.xdist_group("drawing")
 def test_a_cell_that_is_run_again_leaves_one_explorer(opened):
     """The last one here, as it takes another paper."""
     page, faults = opened(NOTEBOOKS[3]), []

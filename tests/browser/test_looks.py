@@ -4,16 +4,14 @@ import base64
 import io
 from urllib.parse import urlsplit
 
-import any_network
 import nbformat
 import numpy as np
 import pytest
 from lab import ROOT, execute, explorer, new_page, open_notebook, pictures, press, readout, rest, scroll_to, wait_for
+from looks import PARTS, every_control_is_named_and_can_be_reached, fits_and_can_be_read
 from nbconvert import HTMLExporter
 from PIL import Image
 from test_explorers import NOTEBOOKS, see_feature_maps
-
-SCREENSHOTS = ROOT / "build" / "screenshots"
 
 EXPLORERS = {
     "explore_switches(": NOTEBOOKS[1],
@@ -22,68 +20,10 @@ EXPLORERS = {
     "draw_a_digit(": NOTEBOOKS[3],
 }
 
-# And those of other networks.
-ALL_EXPLORERS = EXPLORERS | dict.fromkeys(any_network.CALLS, any_network.NAME)
 
-PARTS = "canvas, button, .slider, .choice, figcaption, .bars"
-
-# The least contrast between a text and what is behind it, among all texts of the explorer (WCAG 2.1, 1.4.3).
-CONTRAST = """
-    box => {
-        const rgb = colour => colour.match(/[\\d.]+/g).map(Number);
-        const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
-            .map(c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-            .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-        const behind = e => {
-            for (; e; e = e.parentElement) {
-                const colour = rgb(getComputedStyle(e).backgroundColor);
-                if (colour.length < 4 || colour[3] === 1) return colour;
-            }
-            return [255, 255, 255];
-        };
-        const texts = [...box.querySelectorAll('*')].filter(
-            e => [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())
-                && getComputedStyle(e).visibility === 'visible');
-        return Math.min(...texts.map(e => {
-            const [a, b] = [light(rgb(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);
-            return (a + 0.05) / (b + 0.05);
-        }));
-    }
-"""
-
-
-@pytest.fixture(params=["Light", "Dark"])
-def theme(request):
-    return request.param
-
-
-@pytest.fixture(params=[1200, 400])
-def width(request):
-    return request.param
-
-
-@pytest.mark.parametrize("call", ALL_EXPLORERS)
+@pytest.mark.parametrize("call", EXPLORERS)
 def test_it_fits_and_can_be_read(call, theme, width, opened):
-    page = opened(ALL_EXPLORERS[call])
-    before = page.viewport_size
-    page.set_viewport_size({"width": width, "height": before["height"] if width > 400 else 2400})
-    use_theme(page, theme)
-    box = explorer(page, call)
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    box.screenshot(path=SCREENSHOTS / f"{call.rstrip('(, ').replace('(', '-')}-{theme.lower()}-{width}.png")
-    place = box.bounding_box()
-    parts = [part.bounding_box() for part in box.locator(PARTS.replace("button", "button:visible")).all()]
-    contrast = box.evaluate(CONTRAST)
-    use_theme(page, "Light")
-    page.set_viewport_size(before)
-    assert place["x"] + place["width"] <= width
-    assert all(place["x"] <= part["x"] and part["x"] + part["width"] <= place["x"] + place["width"] for part in parts)
-    assert contrast >= 4.5
-
-
-def use_theme(page, theme):
-    page.evaluate(f"window.jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})")
-    page.locator(f"body[data-jp-theme-light={str(theme == 'Light').lower()}]").wait_for(state="attached")
+    fits_and_can_be_read(opened(EXPLORERS[call]), call, theme, width)
 
 
 # Notes in every frame where each part stands, until it is told to stop.
@@ -155,25 +95,9 @@ def opened_png(data):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
 
 
-@pytest.mark.parametrize("call", ALL_EXPLORERS)
+@pytest.mark.parametrize("call", EXPLORERS)
 def test_every_control_is_named_to_a_screen_reader_and_can_be_reached_by_keys(call, opened):
-    box = explorer(opened(ALL_EXPLORERS[call]), call)
-    sliders = box.get_by_role("slider").all()
-    assert len(sliders) == box.locator(".slider:visible").count() > 0
-    for one in sliders:
-        words = one.locator("..").inner_text().split("\n")
-        assert [one.get_attribute(key) for key in ("aria-label", "aria-valuetext")] == words and all(words)
-    for group in box.locator(".choice").all():
-        assert group.get_attribute("aria-label") == group.locator(".name").inner_text()
-        assert group.get_by_role("button", pressed=True).count() == 1
-    for sheet in box.locator(".thumbnails").all():
-        assert sheet.get_by_role("button", pressed=True).count() <= 1
-    for one in box.locator("input, button:visible, .paper canvas").all():
-        assert one.evaluate("e => e.tabIndex >= 0")
-    for one in box.locator(".picture canvas, .paper canvas").all():
-        assert one.get_attribute("role") and one.get_attribute("aria-label") == one.get_attribute("title") != ""
-    for one in box.locator("button:visible").all():
-        assert one.inner_text().strip()
+    every_control_is_named_and_can_be_reached(explorer(opened(EXPLORERS[call]), call))
 
 
 @pytest.mark.parametrize("call", EXPLORERS)
@@ -183,7 +107,6 @@ def test_nothing_is_loaded_from_elsewhere(call, opened, requests, lab):
     assert {address.netloc for address in asked if address.scheme not in ("blob", "data")} == {urlsplit(lab).netloc}
 
 
-@pytest.mark.xdist_group(NOTEBOOKS[3])
 def test_an_error_is_shown_in_the_widget_and_goes_away_again(opened):
     page = opened(NOTEBOOKS[3])
     box = explorer(page, "explore_feature_maps(")
@@ -244,7 +167,6 @@ def test_without_a_kernel_a_still_picture_is_shown_on_a_web_page(name, chromium,
     page.close()
 
 
-@pytest.mark.xdist_group(NOTEBOOKS[3])
 def test_a_page_that_is_loaded_again_finds_its_explorers_as_they_were(chromium, lab):
     """The last one here, as it saves the notebook with its widgets."""
     page = new_page(chromium)
