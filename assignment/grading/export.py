@@ -91,6 +91,9 @@ def export(
             report.lines.append(f"In the course, and not in {sheet.name}: {', '.join(others)}")
     write_table(folder / "table.csv", _table(list(results.values()), settings, numbers))
     report.files.append(folder / "table.csv")
+    if sheet:
+        # Of another year, say, or another group: their pages are not for this platform's course.
+        collected = {number: one for number, one in collected.items() if number in names}
     if any(one.back for one in collected.values()):
         _zip_feedback(folder / "feedback.zip", settings, results, collected, report)
     _say(list(results.values()), numbers, report)

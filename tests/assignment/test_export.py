@@ -282,6 +282,17 @@ def test_feedback_goes_back_in_moodles_folders_and_none_that_is_old(settings, ur
     assert "the page is missing or older than the grade: 4712, 4713. First: nbgrader generate_feedback" in report.text()
 
 
+def test_no_page_of_who_is_not_in_the_worksheet_goes_back(settings, url, tmp_path):
+    """Such as last year's."""
+    folders = [f"{STUDENTS[number]}_{number}_assignsubmission_file" for number in ("4711", "4712")]
+    collect(settings, zipped(tmp_path / "all.zip", {f"{folder}/{NAME}.ipynb": "{}" for folder in folders}))
+    for number in ("4711", "4712"):
+        unzipped(settings.course / "feedback" / number / NAME, {f"{NAME}.html": number})
+    export(settings, url, worksheet(tmp_path / "s.csv", "en", {"4711": STUDENTS["4711"]}), why_not=why_not)
+    with zipfile.ZipFile(settings.course / "exported" / NAME / "feedback.zip") as archive:
+        assert archive.namelist() == [f"{folders[0]}/{NAME}.html"]
+
+
 def test_a_later_version_that_is_not_graded_is_named(settings, url, tmp_path):
     unzipped(settings.course / "submitted" / "4711" / NAME, {f"{NAME}.ipynb": "later"})
     unzipped(settings.course / "submitted" / "4712" / NAME, {"x.pdf": "later"})
