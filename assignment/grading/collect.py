@@ -22,7 +22,7 @@ from grading.handed_in import IGNORED, USUAL
 from grading.intake import take_in
 from grading.names import one_line
 from grading.platforms.collected import Collected, path_of, read_collected, write_collected
-from grading.platforms.deposit import digest_of, put, read, there, write_time
+from grading.platforms.deposit import digest_of_all, put, read, there, write_time
 from grading.platforms.downloads import BadDownload, HandedIn, read_download
 from grading.platforms.names import same_name
 from grading.platforms.roster import Roster, read_roster
@@ -160,11 +160,12 @@ def _take(
         line.doubts.append("no file was handed in")
         return
     before, lies_there = collected.get(student.number), there(folder)
-    new, time = digest_of(contents), time or (before.time if before and before.digest == digest_of(contents) else "")
-    if lies_there is not None and digest_of(lies_there) == new or before and before.digest == new and lies_there:
+    new, there_now = digest_of_all(contents), None if lies_there is None else digest_of_all(lies_there)
+    time = time or (before.time if before and before.digest == new else "")
+    if there_now == new or before and before.digest == new and lies_there:
         line.state = BEFORE
         write_time(folder, time)
-    elif lies_there is not None and (before is None or before.digest != digest_of(lies_there)):
+    elif lies_there is not None and (before is None or before.digest != there_now):
         line.doubts.append(
             f"submitted/{student.number}/{settings.name} is not as it was collected; delete it to have what is new"
         )

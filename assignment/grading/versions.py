@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from grading.handed_in import LeftOut, Limits, files_in, opened
+from grading.handed_in import File, LeftOut, Limits, files_in, opened
 from grading.restore import VERSION
 
 # It says when something was handed in, and is no part of it.
@@ -13,23 +14,34 @@ TIME = "timestamp.txt"
 
 def version_of(folder: Path) -> str:
     """The same for the same files: a later version of what was handed in has another. Nothing if it is no folder."""
-    whole, left = hashlib.sha256(), Limits().bytes
     try:
         with opened(folder) as root:
             files, _ = files_in(root, (), Limits().looked_at, lambda why, name: None)
-            for file in files:
-                if file.path == (TIME,):
-                    continue
-                try:
-                    content = file.read(left)
-                    left -= len(content)
-                # Of what is too large to be taken in, the size must do.
-                except LeftOut:
-                    content = str(file.size).encode()
-                whole.update(file.name.encode(errors="replace") + b"\0" + hashlib.sha256(content).digest())
+            return digest_of(_contents(files))
     except LeftOut:
         return ""
+
+
+def digest_of(contents: Iterable[tuple[str, bytes]]) -> str:
+    """The same for the same names and contents of files, in the same order."""
+    whole = hashlib.sha256()
+    for name, content in contents:
+        whole.update(name.encode(errors="replace") + b"\0" + hashlib.sha256(content).digest())
     return whole.hexdigest()
+
+
+def _contents(files: Iterable[File]) -> Iterator[tuple[str, bytes]]:
+    left = Limits().bytes
+    for file in files:
+        if file.path == (TIME,):
+            continue
+        try:
+            content = file.read(left)
+            left -= len(content)
+        # Of what is too large to be taken in, the size must do.
+        except LeftOut:
+            content = str(file.size).encode()
+        yield file.name, content
 
 
 def graded_version(graded: Path) -> str:
