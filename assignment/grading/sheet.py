@@ -5,17 +5,16 @@ sentences and, where something was graded, of how often each fault was found: ex
 """
 
 import argparse
-import json
 import re
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import dedent
 
 import nbformat
 from babel.messages.pofile import read_po
 
+from grading.class_faults import faults_of_class
 from grading.export import numbers_of
 from grading.pages.feedback import environment, policy, style
 from grading.restore import FAULTS, grade_id
@@ -71,18 +70,19 @@ def sections_of(settings: Settings) -> tuple[list[Section], int]:
         raise BadSettings(f"there is no {path}: make assignment")
     cells = {grade_id(cell): cell for cell in nbformat.read(path, as_version=4).cells}
     numbers, sentences = numbers_of(settings), _sentences(settings.language)
-    counts, works = _counts(settings)
+    works = [file.parent for file in (settings.course / "autograded").glob(f"*/{settings.name}/{FAULTS}")]
+    counts = {(one.part, one.said.code): one.found for one in faults_of_class(works)}
     found = []
     for name, points in settings.points.items():
         is_by_hand = bool(cells[name].metadata.nbgrader.get("solution")) if name in cells else False
         source = cells[name if is_by_hand else f"{name}_solution"].source
         known = {code: said for code, said in sentences.items() if code.split(".")[0] in (name, *_MORE.get(name, ()))}
         wants = [said for code, said in known.items() if ".wants" in code]
-        faults = [Fault(counts[name, code], said) for code, said in known.items() if ".wants" not in code]
+        faults = [Fault(counts.get((name, code), 0), said) for code, said in known.items() if ".wants" not in code]
         faults.sort(key=lambda fault: -fault.count)
         solution = dedent("".join(_SOLUTION.findall(source)) or source).strip()
         found.append(Section(numbers[name], name, points, wants, solution, faults, is_by_hand))
-    return found, works
+    return found, len(works)
 
 
 def page_of(settings: Settings) -> str:
@@ -104,16 +104,6 @@ def _sentences(language: str) -> dict[str, str]:
         said = entry.string if isinstance(entry.string, str) else (entry.string or [""])[-1]
         plain[code] = re.sub(r"\{[^}]*\}", "…", said)
     return plain
-
-
-def _counts(settings: Settings) -> tuple[Mapping[tuple[str, str], int], int]:
-    """In how many works each fault of a part was found, and how many works there are."""
-    counts: Counter[tuple[str, str]] = Counter()
-    files = list((settings.course / "autograded").glob(f"*/{settings.name}/{FAULTS}"))
-    for file in files:
-        parts = json.loads(file.read_text(encoding="utf-8"))["parts"]
-        counts.update({(name, fault["code"]) for name, part in parts.items() for fault in part["faults"]})
-    return counts, len(files)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
