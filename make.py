@@ -46,7 +46,6 @@ SIDE_BY_SIDE = ["--numprocesses", str(min(CORES, 4)), "--dist", "loadfile"]
 LATENCIES = "tests/browser/test_latency.py"
 # More where tests wait a good deal, for kernels to start or limits to be met. The longest files come first, as sorted.
 GRADING = ["--numprocesses", str(min(CORES + 2, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
-BROWSING = ["--numprocesses", str(min(CORES + 1, 4)), "--dist", "loadfile"]
 TESTS = [
     ["ruff", "check"],
     ["ruff", "format", "--check"],
@@ -102,7 +101,7 @@ def test_browser():
     """move every slider in JupyterLab, in Chromium, and time them"""
     # Chromium must be installed (Debian: apt-get install chromium).
     add("browser")
-    call("-m", "pytest", "tests/browser", "--ignore", LATENCIES, *BROWSING, OMP_NUM_THREADS="1")
+    call("-m", "pytest", "tests/browser", "--ignore", LATENCIES, *SIDE_BY_SIDE, OMP_NUM_THREADS="1")
     call("-m", "pytest", LATENCIES)
 
 

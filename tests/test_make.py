@@ -498,7 +498,7 @@ def test_other_wheels_that_are_not_known_are_refused(wheels, computer):
 
 def test_an_extra_is_installed_when_it_is_needed_and_once(computer):
     computer.make("run")
-    latencies, side_by_side = module().LATENCIES, " ".join(module().BROWSING)
+    latencies, side_by_side = module().LATENCIES, " ".join(module().SIDE_BY_SIDE)
     browser = [
         f"python -m pytest tests/browser --ignore {latencies} {side_by_side}",
         f"python -m pytest {latencies}",
