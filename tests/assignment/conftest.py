@@ -36,10 +36,13 @@ def released(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def new_course(tmp_path_factory, released):
-    """Makes a course of this project's assignment, released, at a path with a space."""
+    """Makes a course of this assignment, released, at a path with a space; this stands below its configuration."""
 
-    def make() -> Course:
-        return Course(shutil.copytree(released, tmp_path_factory.mktemp("a course") / "of mine"))
+    def make(configuration: str = "") -> Course:
+        course = Course(shutil.copytree(released, tmp_path_factory.mktemp("a course") / "of mine"))
+        with open(course.folder / "nbgrader_config.py", "a", encoding="utf-8") as file:
+            file.write(configuration)
+        return course
 
     return make
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import nbformat
 import pytest
-from course import NAME, Course
+from course import NAME, WITHOUT_A_KERNEL, Course
 from grading import converter
 from grading.converter import TakingIn
 from grading.kernel import StudentKernel
@@ -21,22 +21,13 @@ from source_folder import MADE
 from submissions import cell_named, fill
 from traitlets.config import Config
 
-# The rest is as in a real course. What is not run gets no points, so that a class takes seconds.
-WITHOUT_A_KERNEL = """
-from grading.kernel import StudentKernel
-StudentKernel._start = lambda kernel: None
-c.Judge.total_timeout = 0
-"""
 MINE = "def rectify(signal):\n    return 'this is mine'"
 SECRET = "nobody else must read this"
 
 
 @pytest.fixture(scope="module")
 def course(new_course) -> Course:
-    course = new_course()
-    with open(course.folder / "nbgrader_config.py", "a", encoding="utf-8") as file:
-        file.write(WITHOUT_A_KERNEL)
-    return course
+    return new_course(WITHOUT_A_KERNEL)
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,10 @@ import zipfile
 
 import nbformat
 import pytest
-from course import NAME, Course
+from course import NAME, WITHOUT_A_KERNEL, Course
 from downloads import worksheet, zipped
 from nbgrader.api import Gradebook
 from submissions import cell_named, fill
-from test_intake_in_nbgrader import WITHOUT_A_KERNEL
 
 STUDENTS = {"4711": "Ada Lovelace", "4712": "Jörg Müller", "4713": "Siobhán O'Brien", "4714": "Jörg Müller"}
 FOLDERS = {
@@ -25,10 +24,7 @@ WORDS = "The filters are signed, so they ask for paper in some places."
 
 @pytest.fixture(scope="module")
 def course(new_course) -> Course:
-    course = new_course()
-    with open(course.folder / "nbgrader_config.py", "a", encoding="utf-8") as file:
-        file.write(WITHOUT_A_KERNEL)
-    return course
+    return new_course(WITHOUT_A_KERNEL)
 
 
 def commands(course: Course, *lines: tuple[object, ...]) -> str:
