@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from downloads import TIMES, WORKSHEETS, gradebook, in_a_zip, table, unzipped, worksheet, zipped
 from grading import collect as command
-from grading.collect import BEFORE, CHANGED, LEFT, MISSING, NEW, collect, unfit
+from grading.collect import BEFORE, CHANGED, LEFT, MISSING, NEW, TYPED, collect, unfit
 from grading.platforms import canvas, dates, moodle
 from grading.platforms.collected import path_of, read_collected
 from grading.platforms.dates import moment
@@ -107,7 +107,7 @@ def test_moodles_download_without_folders(settings, downloads):
     }
     report = collect(settings, zipped(downloads / "all.zip", files))
     assert placed(settings) == {"4711": ["my_own_work.ipynb"], "4713": ["a.ipynb", "b.ipynb"]}
-    assert doubts(report) == {"4712": ["no file was handed in"]}
+    assert states(report)["4712"] == TYPED
     kept = read_collected(path_of(settings.course, NAME))
     assert kept["4711"].back == "Ada Lovelace_4711_assignsubmission_file_"
 
@@ -117,6 +117,68 @@ def test_the_names_of_moodles_folders_are_kept_as_they_came(settings, downloads)
     kept = read_collected(path_of(settings.course, NAME))
     assert kept["4713"].back == "Siobhán OBrien_4713_assignsubmission_file/"
     assert kept["4714"].back == "Jörg Müller_4714_assignsubmission_file_/"
+
+
+class TestTyped:
+    """What a student has typed on the platform is no file of theirs."""
+
+    TEXT = {"Jörg Müller_4712_assignsubmission_onlinetext/onlinetext.html": "<p>see attached</p>"}
+    FILE = {"Jörg Müller_4712_assignsubmission_file/work.ipynb": "work"}
+
+    def test_a_text_alone_is_called_so_and_is_not_missing(self, settings, downloads):
+        roster = read_roster(worksheet(downloads / "sheet.csv", "en", {"4712": "Jörg Müller", "4711": "Ada Lovelace"}))
+        report = collect(settings, zipped(downloads / "all.zip", self.TEXT), roster)
+        said = report.text()
+        assert "From Moodle: 1 only typed, 1 missing; 1 doubtful" in said
+        wanted = (
+            "    only typed      4712 Jörg Müller  doubtful: a text was typed on the platform, and there is no file"
+        )
+        assert wanted in said
+        assert not (settings.course / "submitted").exists() and "as well" not in said
+        kept = read_collected(path_of(settings.course, NAME))["4712"]
+        assert (kept.typed, kept.time, kept.name) == ("a text", "2026-12-02 09:30:00 UTC", "Jörg Müller")
+        # Nor is it in a later download of the others.
+        ada = {"Ada Lovelace_4711_assignsubmission_file/work.ipynb": "ada"}
+        assert states(collect(settings, zipped(downloads / "late.zip", ada), roster)) == {"4711": NEW}
+
+    def test_a_file_after_it_is_new(self, settings, downloads):
+        collect(settings, zipped(downloads / "all.zip", self.TEXT))
+        assert states(collect(settings, zipped(downloads / "all.zip", self.FILE))) == {"4712": NEW}
+        assert placed(settings) == {"4712": ["work.ipynb"]}
+        assert read_collected(path_of(settings.course, NAME))["4712"].typed == ""
+
+    def test_it_takes_the_place_of_no_file(self, settings, downloads):
+        collect(settings, zipped(downloads / "all.zip", self.FILE))
+        before = read_collected(path_of(settings.course, NAME))
+        report = collect(settings, zipped(downloads / "all.zip", self.TEXT))
+        assert states(report) == {"4712": LEFT} and doubts(report)["4712"] == [
+            "a text was typed on the platform, and there is no file"
+        ]
+        assert placed(settings) == {"4712": ["work.ipynb"]}
+        assert read_collected(path_of(settings.course, NAME)) == before
+
+    def test_a_text_beside_a_file_is_named(self, settings, downloads):
+        report = collect(settings, zipped(downloads / "all.zip", self.TEXT | self.FILE))
+        assert states(report) == {"4712": NEW} and placed(settings) == {"4712": ["work.ipynb"]}
+        said = "Typed something on Moodle as well, which is not taken in: 4712 Jörg Müller (a text)"
+        assert said in report.text()
+
+    @pytest.mark.parametrize(
+        ("name", "typed"),
+        [
+            ("A_7_assignsubmission_file/x", ""),
+            ("A_7_assignsubmission_onlinetext", "a text"),
+            ("A_7_assignsubmission_mahara", "something by Moodle's mahara"),
+        ],
+    )
+    def test_what_moodle_calls_otherwise_is_no_file(self, name, typed):
+        place = moodle.place_of(name.partition("/")[0])
+        assert place is not None and place.typed == typed
+
+    @pytest.mark.parametrize(("kind", "typed"), [("text", "a text"), ("link", "a link"), ("1_text.html", "")])
+    def test_so_it_is_with_canvas(self, kind, typed):
+        place = canvas.place_of(f"lovelaceada_4711_{kind}".removesuffix(".html") + ".html")
+        assert place is not None and place.typed == typed
 
 
 CANVAS = {
@@ -141,8 +203,8 @@ def test_canvas_zip_with_late_marks_two_of_a_name_and_several_files(settings, do
     roster = read_roster(gradebook(downloads / "book.csv", SORTED, "Work (55)"))
     report = collect(settings, zipped(downloads / "submissions.zip", CANVAS), roster)
     new = dict.fromkeys(["4711", "4712", "4713", "4714"], NEW)
-    assert states(report) == new | {"4715": LEFT, "4716": MISSING}
-    assert doubts(report) == {"4715": ["no file was handed in"]}
+    assert states(report) == new | {"4715": TYPED, "4716": MISSING}
+    assert doubts(report) == {"4715": ["a text was typed on the platform, and there is no file"]}
     assert placed(settings) == {
         "4711": ["inside_lenet5.ipynb"],
         "4712": ["inside_lenet5-1.ipynb"],
@@ -464,10 +526,17 @@ def test_where_canvas_hides_names_its_own_sign_is_the_number(name):
 def test_the_command_reads_the_list_in_the_courses_folder(settings, downloads, monkeypatch, capsys):
     monkeypatch.setattr(command, "COURSE", settings.course)
     monkeypatch.setattr(command, "settings_of", lambda name: settings)
-    monkeypatch.setattr(command, "looking", lambda *given: lambda folder: "")
+    asked = []
+    monkeypatch.setattr(command, "looking", lambda settings, url: asked.append(url) or (lambda folder: ""))
+    configuration = "get_config().CourseDirectory.db_url = 'sqlite:///of nbgrader.db'"
+    (settings.course / "nbgrader_config.py").write_text(configuration)
     table(settings.course / "students.csv", [["id", "first_name"], *STUDENTS.items()])
     command.main([NAME, str(zipped(downloads / "all.zip", MOODLE))])
     assert "5 new, 1 missing; 0 doubtful" in capsys.readouterr().out
+    # The gradebook is where nbgrader's configuration says.
+    assert asked == [f"sqlite:///{settings.course / 'of nbgrader.db'}"]
+    command.main([NAME, str(downloads / "all.zip"), "--db", "sqlite:///another.db"])
+    assert asked[1:] == ["sqlite:///another.db"]
     with pytest.raises(SystemExit, match="there is no such time zone"):
         command.main([NAME, str(downloads), "--zone", "Mars/Olympus"])
     with pytest.raises(SystemExit, match="neither a folder nor a zip"):
