@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import sysconfig
 import warnings
 import zipfile
 from dataclasses import replace
@@ -26,7 +25,8 @@ from grading.results import Part, Result
 from grading.settings import Settings
 from grading.versions import version_of
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from nbgrader.api import Gradebook
+from nbgrader.api import Base, Gradebook
+from sqlalchemy import create_engine
 from submissions import ROOT
 
 from helpers.messages import as_data, message, sentence
@@ -72,23 +72,31 @@ def url(settings):
 def graded(tmp_path_factory) -> Path:
     """A course with a gradebook that has the grades of the class, and the folders that nbgrader leaves."""
     settings = settings_in(tmp_path_factory.mktemp("graded"))
-    with pytest.MonkeyPatch.context() as patch:
-        # nbgrader calls a program by its name, which is found only in an environment that is active.
-        patch.setenv("PATH", os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]]))
-        with warnings.catch_warnings(action="ignore"):
-            fill(settings, f"sqlite:///{settings.course / 'gradebook.db'}")
+    with warnings.catch_warnings(action="ignore"):
+        fill(settings, f"sqlite:///{settings.course / 'gradebook.db'}")
     return settings.course
 
 
 def fill(settings: Settings, url: str) -> None:
+    # Where the tables are there already, nbgrader does not start alembic, which takes seconds.
+    engine = create_engine(url)
+    Base.metadata.create_all(engine)
+    engine.dispose()
     with Gradebook(url) as book:
         book.add_assignment(NAME)
+        # A part of another assignment has the same name.
+        for other in ("another", "a third"):
+            book.add_assignment(other)
+            book.add_notebook("n", other)
+            book.add_grade_cell("unpool", "n", other, max_score=1, cell_type="code")
+            book.add_solution_cell("words", "n", other)
         book.add_notebook(NAME, NAME)
         for name, points in POINTS.items():
             book.add_grade_cell(name, NAME, NAME, max_score=points, cell_type="code")
         book.add_solution_cell("words", NAME, NAME)
         for number, grades in GRADES.items():
             book.add_student(number)
+            book.add_submission("another", number)
             (notebook,) = book.add_submission(NAME, number).notebooks
             notebook.late_submission_penalty = 5 if number == "4712" else None
             for name, (judge, hand) in grades.items():
@@ -227,6 +235,8 @@ def test_the_table_has_a_column_for_each_part_and_a_word_for_who_has_no_points(s
     ] == [
         *("78.5", "100", "5", "37.5", "46", "0"),
     ]
+    assert by_number["4711"]["late"] == "" and by_number["4715"]["2a unpool"] == ""
+    assert (settings.course / "exported" / NAME / "table.csv").read_bytes().startswith(b"\xef\xbb\xbfid,")
     assert by_number["4712"]["set by hand, and by the judge"] == "2a 37.5, 40"
     assert by_number["4714"]["why"] == "there is no notebook" and by_number["4714"]["points"] == ""
     assert by_number["4716"]["name"] == "'=1+1" and by_number["4716"]["points"] == "0"
@@ -312,11 +322,17 @@ def test_what_is_no_worksheet_is_refused(settings, url, tmp_path):
 
 def test_markup_in_a_comment_is_text(settings, url, tmp_path):
     faults = settings.course / "autograded" / "4712" / NAME / FAULTS
-    said = as_data(message("raised", error="<b>TypeError</b> & more"))
+    said = as_data(message("raised", error='<b>TypeError</b> & "more"'))
     faults.write_text(json.dumps({"parts": {"filter_back": {"faults": [said]}}}))
     export(settings, url, worksheet(tmp_path / "s.csv", "en", STUDENTS))
     comment = rows(settings.course / "exported" / NAME / "s.csv")["4712"][9]
-    assert "2c −6: &lt;b&gt;TypeError&lt;/b&gt; &amp; more<br>" in comment
+    assert '2c −6: &lt;b&gt;TypeError&lt;/b&gt; &amp; "more"<br>' in comment
+
+
+def test_no_comment_is_a_formula(settings, url, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "comment_on", lambda *given: "=1+1")
+    export(settings, url, worksheet(tmp_path / "s.csv", "en", STUDENTS))
+    assert rows(settings.course / "exported" / NAME / "s.csv")["4712"][9] == "'=1+1"
 
 
 ANEW = f"This writes them anew: nbgrader generate_feedback {NAME} --force"
@@ -418,7 +434,9 @@ def test_who_is_not_in_the_worksheet_is_named(settings, url, tmp_path):
     assert names["4799"] == "Alan Turing"
     shutil.rmtree(settings.course / "submitted" / "4799")
     report = export(settings, url, worksheet(tmp_path / "s.csv", "en", {"4711": "Ada Lovelace"}))
-    assert "In the course, and not in s.csv: 4712, 4713, 4714, 4716" in report.text()
+    assert "In the course, and not in s.csv: 4712, 4713, 4714, 4716" in report.lines
+    states = {row[0]: row[2] for row in all_rows(settings.course / "exported" / NAME / "table.csv")}
+    assert states["4799"] == "not submitted"
 
 
 class TestNames:
@@ -482,6 +500,12 @@ class TestNames:
         assert rows(settings.course / "exported" / NAME / "s.csv")["4715"][9] == "not gradable"
         assert f"4715 Emmy Noether: not gradable: {why}" in report.students
 
+    def test_a_list_without_a_name_takes_none_away(self, settings, tmp_path, table_of):
+        collect(settings, zipped(tmp_path / "all.zip", {"Alan Turing_4799_assignsubmission_file/x.ipynb": ""}))
+        table(settings.course / "students.csv", [["id", "first_name"], ["4799", ""], ["4798", " Kurt\n Gödel "]])
+        found = table_of()
+        assert (found["4799"][0], found["4798"][0]) == ("Alan Turing", "Kurt Gödel")
+
     def test_a_list_of_another_form_is_no_list(self, settings, table_of):
         table(settings.course / "students.csv", [["name"], ["Ada"]])
         assert set(table_of()) == {"4711", "4712", "4713", "4714", "4716"}
@@ -496,6 +520,8 @@ def test_a_fault_of_several_parts_is_said_once():
         "d": Part(3, 0, None, faults=(not_written,)),
         "e": Part(2, 0, None),
         "f": Part(5, 0, 1, faults=(not_written,)),
+        # Of numbers that are no binary ones, a sum may be a hair less.
+        "g": Part(0.8, None, 0.7, extra=0.1),
     }
     numbers = {name: f"1{name}" for name in parts}
     lines = comment_on(Result("1", "", "graded", parts=parts, penalty=2), numbers, "de").split("\n")
@@ -509,7 +535,13 @@ def test_a_fault_of_several_parts_is_said_once():
 
 
 def test_a_part_has_the_number_of_its_heading_or_its_name(settings, url):
-    assert numbers_of(settings) == {"unpool": "2a", "filter_back": "2c", "words": "3e"}
+    numbers = {"unpool": "2a", "filter_back": "2c", "words": "3e"}
+    assert numbers_of(settings) == numbers
+    notebook = nbformat.read(settings.source / f"{NAME}.ipynb", as_version=4)
+    # What is below a part's heading, or is no heading, gives no number.
+    notebook.cells[1:1] = [new_markdown_cell("### 3 hints"), new_code_cell("## 4"), new_markdown_cell("9 lines")]
+    nbformat.write(notebook, settings.source / f"{NAME}.ipynb")
+    assert numbers_of(settings) == numbers
     (settings.source / f"{NAME}.ipynb").unlink()
     assert numbers_of(settings) == {name: name for name in POINTS}
 
@@ -547,8 +579,7 @@ def test_the_gradebook_is_where_nbgraders_configuration_says(settings, configure
     assert rows(settings.course / "exported" / NAME / "s.csv")["4711"][4:10:5] == ["", "not graded yet"]
 
 
-def test_a_gradebook_of_postgresql_is_read(settings, url, configured, tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]]))
+def test_a_gradebook_of_postgresql_is_read(settings, url, configured, tmp_path):
     found = programs()
     if found is None:
         pytest.skip("PostgreSQL's initdb is not there (Debian: apt-get install postgresql)")
