@@ -212,7 +212,8 @@ def _table(results: Sequence[Result], settings: Settings, numbers: Mapping[str, 
     for one in results:
         given = [_plain(one.parts[part].points) if part in one.parts else "" for part in parts]
         hand = "; ".join(
-            f"{numbers[name]} {_by(part.points)}, {_by(part.judge)}" for name, part in one.set_by_hand.items()
+            f"{numbers[name]} {_plain(part.points)}, {_plain(part.judge or 0)}"
+            for name, part in one.set_by_hand.items()
         )
         comment = comment_on(one, numbers, settings.language).replace("\n", "; ") if one.state == GRADED else ""
         total = _plain(one.points) if one.points is not None else ""
@@ -291,16 +292,12 @@ def _say(results: Sequence[Result], numbers: Mapping[str, str], report: Report) 
             why = f": {one.why}" if one.why else ""
             report.students.append(f"{one.number} {one.name}: {one.state}{why}")
         for name, part in one.set_by_hand.items():
-            by_whom = f"{_by(part.points)} by hand, {_by(part.judge)} by the judge"
+            by_whom = f"{_plain(part.points)} by hand, {_plain(part.judge or 0)} by the judge"
             report.students.append(f"{one.number} {one.name}: {numbers[name]} {by_whom}")
 
 
 def _plain(points: float) -> str:
     return f"{round(points, 2):g}"
-
-
-def _by(points: float | None) -> str:
-    return "–" if points is None else _plain(points)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -56,7 +56,7 @@ class Result:
     @property
     def set_by_hand(self) -> dict[str, Part]:
         """The parts in which a person gave other points than the judge."""
-        return {name: part for name, part in self.parts.items() if part.judge not in (None, part.hand, part.points)}
+        return {name: part for name, part in self.parts.items() if part.judge not in (None, part.points)}
 
 
 def results_of(
@@ -72,7 +72,7 @@ def results_of(
     Args:
         names: by the students' numbers, as far as they are known.
         expected: who should have handed in.
-        typed: who has only typed something on the platform, and what.
+        typed: who of them has only typed something on the platform, and what.
         why_not: says of a student's folder why it can't be graded, if it can't.
     """
     found = _those_graded(settings, db_url, names, why_not) if has_gradebook(db_url) else {}
@@ -81,7 +81,7 @@ def results_of(
         if number not in found:
             why = why_not(folder)
             found[number] = Result(number, names.get(number, ""), NOT_GRADABLE if why else NOT_GRADED, why)
-    for number in {*expected, *typed}.difference(found):
+    for number in set(expected).difference(found):
         state, why = NOT_SUBMITTED, "nothing was handed in"
         if number in typed:
             state, why = NOT_GRADABLE, f"{typed[number]} was typed on the platform, and there is no file"

@@ -97,6 +97,7 @@ def fill(settings: Settings, url: str) -> None:
         for number, grades in GRADES.items():
             book.add_student(number)
             book.add_submission("another", number)
+            book.find_comment("words", "n", "another", number).manual_comment = "of another"
             (notebook,) = book.add_submission(NAME, number).notebooks
             notebook.late_submission_penalty = 5 if number == "4712" else None
             for name, (judge, hand) in grades.items():
@@ -242,6 +243,7 @@ def test_the_table_has_a_column_for_each_part_and_a_word_for_who_has_no_points(s
     assert by_number["4716"]["name"] == "'=1+1" and by_number["4716"]["points"] == "0"
     said = report.text()
     assert "    4712 Jörg Müller: 2a 37.5 by hand, 40 by the judge" in said
+    assert "    4711 Ada Lovelace" not in said
     assert "    4714 Kurt Gödel: not gradable: there is no notebook" in said
     assert by_number["4715"]["why"] == "nothing was handed in" and "Emmy Noether" not in said
     assert "3 graded, 1 waiting for a hand, 1 not gradable, 1 not submitted" in said
@@ -273,6 +275,9 @@ def test_points_are_those_by_hand_and_extra_ones_and_never_less_than_none():
     assert result.points == 7.5 and replace(result, penalty=11).points == 0
     assert replace(result, state="waiting for a hand").points is None
     assert result.set_by_hand == {"a": changed}
+    extra = {"a": Part(10, judge=4, hand=4, extra=0.5), "b": Part(10, judge=4, hand=None, extra=0.5)}
+    assert replace(result, parts=extra).set_by_hand == extra
+    assert replace(result, parts={"a": Part(10, judge=None, hand=4), "b": Part(10, 4, 3, 1)}).set_by_hand == {}
 
 
 def test_a_worksheet_without_comments_and_comments_that_were_there_are_said(settings, url, tmp_path):
@@ -357,6 +362,19 @@ class TestPages:
             ],
         )
 
+    def test_one_as_old_as_the_grade_goes_back_and_none_of_which_the_graded_notebook_is_gone(self, pages, settings):
+        graded = [settings.course / "autograded" / number / NAME / f"{NAME}.ipynb" for number in ("4711", "4712")]
+        about = graded[0].stat()
+        page = settings.course / "feedback" / "4711" / NAME / f"{NAME}.html"
+        os.utime(page, ns=(about.st_mtime_ns, about.st_mtime_ns))
+        graded[1].unlink()
+        assert pages() == (["4711", "4713"], ["Not in feedback.zip, as there is no page: 4712", ANEW])
+
+    def test_of_who_could_not_be_graded_none_is_missed(self, pages, settings, tmp_path):
+        folder = f"{STUDENTS['4714']}_4714_assignsubmission_file"
+        collect(settings, zipped(tmp_path / "more.zip", {f"{folder}/x.pdf": "x"}))
+        assert pages() == (["4711", "4712", "4713"], [])
+
     def test_none_goes_back_that_does_not_say_which_points_it_shows(self, pages, settings):
         page = settings.course / "feedback" / "4711" / NAME / f"{NAME}.html"
         page.write_text("<html><head></head>" + " " * 20_000 + page.read_text())
@@ -425,6 +443,21 @@ def test_a_later_version_that_is_not_graded_is_named(settings, url, tmp_path):
     report = export(settings, url, worksheet(tmp_path / "s.csv", "en", STUDENTS), why_not=why_not)
     assert "    4711 Ada Lovelace: graded: a later version is not graded yet" in report.text()
     assert "    4712 Jörg Müller: graded: a later version can't be graded: there is no notebook" in report.text()
+
+
+def test_no_later_version_is_seen_where_none_can_be(settings, url):
+    """What was handed in is gone, or the graded notebook is from before it said which version it is of."""
+    shutil.rmtree(settings.course / "submitted" / "4711")
+    graded = settings.course / "autograded" / "4712" / NAME / f"{NAME}.ipynb"
+    graded.write_text(nbformat.writes(new_notebook()))
+    assert not [line for line in export(settings, url, None, why_not=why_not).students if "later version" in line]
+
+
+def test_a_gradebook_without_the_assignment_has_no_grades(settings, url):
+    unzipped(settings.course / "submitted" / "4711" / "unknown", {"x.ipynb": "{}"})
+    export(replace(settings, name="unknown"), url, None)
+    found = all_rows(settings.course / "exported" / "unknown" / "table.csv")[1:]
+    assert {row[0]: row[2] for row in found} == dict.fromkeys(GRADES, "not submitted") | {"4711": "not graded yet"}
 
 
 def test_who_is_not_in_the_worksheet_is_named(settings, url, tmp_path):
