@@ -62,7 +62,11 @@ CLASS = {
         for name in HARMFUL
     },
     "javascript:top.ran.push(8)": ({"rectify": 1, "filter_back": 0, "mistakes": 0}, {}, 0, [NOT_FLIPPED], ""),
+    "may": ({"rectify": 2, "filter_back": 0, "mistakes": 0}, {}, 0, [message("not_written")], ""),
 }
+# Who has written nothing for which parts. For one of these, eve's points are a person's.
+UNANSWERED = {"may": ["filter_back", "mistakes"], "eve": ["filter_back"]}
+ANSWERED = len(CLASS) - 1
 OUTCOMES = [
     Outcome("ada", "graded", "", 20.4, 1),
     Outcome("bob", "graded", "", 3671, 2),
@@ -107,8 +111,9 @@ def course(tmp_path_factory):
             notebook.late_submission_penalty = late
             for grade in notebook.grades:
                 grade.auto_score, grade.manual_score = machine[grade.name], hand.get(grade.name)
-            part = {"points": 13, "earned": 0, "faults": [as_data(fault) for fault in faults]}
-            put(course, student, {"parts": {"filter_back": part}, "address": address, "record": [], "troubles": {}})
+            part = {"points": 13, "earned": machine["filter_back"], "faults": [as_data(fault) for fault in faults]}
+            data = {"parts": {"filter_back": part}, "address": address, "unanswered": UNANSWERED.get(student, [])}
+            put(course, student, data)
         gradebook.db.commit()
     put(course, "broken", "{")
     for student in ("ada", "javascript:top.ran.push(8)", *HARMFUL):
@@ -119,7 +124,7 @@ def course(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(course):
-    return write(course, NAME, OUTCOMES, 4000)
+    return write(course, NAME, OUTCOMES, 4000, stopped=["eve"])
 
 
 class Shown(HTMLParser):
@@ -162,9 +167,9 @@ def test_a_persons_points_count_and_those_that_nobody_gave_do_not(course):
 def test_a_submission_counts_once_for_a_fault(course):
     common = faults_of_class((course / "autograded").glob(f"*/{NAME}"))
     assert [(one.said, one.found, one.so, one.judged) for one in common] == [
-        (message("raised", error=min(HARMFUL)), len(HARMFUL), 1, len(CLASS)),
-        (NOT_FLIPPED, 3, 3, len(CLASS)),
-        (TOO_LARGE, 3, 2, len(CLASS)),
+        (message("raised", error=min(HARMFUL)), len(HARMFUL), 1, ANSWERED),
+        (NOT_FLIPPED, 3, 3, ANSWERED),
+        (TOO_LARGE, 3, 2, ANSWERED),
     ]
 
 
@@ -177,30 +182,31 @@ def test_it_says_how_many_were_graded_and_who_was_not_and_why(page):
 
 
 def test_it_shows_points_by_part_as_bars_and_as_a_table(page):
-    everybody, rest = len(CLASS), len(CLASS) - 4
+    everybody, rest = len(CLASS), len(CLASS) - 5
     assert "where a person has given some, these count. 2 grades were given by hand." in page.text
-    assert f"2c · Filter: all points 1, some 2, none {rest + 1}, waiting for a person 0" in page.text
+    assert f"2c · Filter: all points 1, some 2, none {rest + 1}, nothing written 1, waiting for a person 0" in page.text
     filter_back, mistakes = (13 + 3 + 12) / everybody, 7.5 / (everybody - 1)
-    assert f"2c · Filter {filter_back:.1f} of 13 1 2 {rest + 1} 0" in page.text
-    assert re.search(rf"3e · .+? {mistakes:.1f} of 8 0 1 {rest + 2} 1", page.text)
+    assert f"2c · Filter {filter_back:.1f} of 13 1 2 {rest + 1} 1 0" in page.text
+    assert re.search(rf"3e · .+? {mistakes:.1f} of 8 0 1 {rest + 2} 1 1", page.text)
     bars = [given for tag, given in page.tags if tag == "rect" and "x" in given]
     widths = [float(given["width"].removesuffix("%")) for given in bars]
     assert sum(widths) == pytest.approx(100 * len(POINTS), abs=0.1) and {given["class"] for given in bars} == {
-        *("all", "some", "none", "waits")
+        *("all", "some", "none", "unanswered", "waits")
     }
 
 
 def test_it_names_faults_in_words_and_who_typed_the_same_address(page):
     said = "2c · Filter the filters come out upside down and mirrored (not flipped, or flipped twice)"
-    assert f"{said} filter_back.not_flipped 3 of {len(CLASS)}" in page.text
+    assert f"{said} filter_back.not_flipped 3 of {ANSWERED}" in page.text
     said = "it is 32×32, the input 28×28 filter_back.wrong_size ; 2 of them with these values"
-    assert f"{said} 3 of {len(CLASS)}" in page.text
+    assert f"{said} 3 of {ANSWERED}" in page.text and "Only submissions in which something was written" in page.text
     assert f"{ADDRESS} bob · zoe" in page.text
 
 
 def test_it_says_how_long_it_took(page):
     assert "The run took 1 h 6 min. A submission took 30 min 46 s on average, the longest 1 h 1 min: bob ." in page.text
     assert "bob . 2 submissions were tried more than once." in page.text
+    assert "as the grading has learned how long the right ones take: eve" in page.text
     assert [lasted(seconds) for seconds in (0.4, 59.6, 61, 3599.7, 7260)] == [
         "0 s",
         "1 min 0 s",
