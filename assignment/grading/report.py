@@ -118,7 +118,9 @@ def page_of(
     known, of_run = points_of_class(db_url, assignment), {one.student: one for one in outcomes}
     graded = list((course / "autograded").glob(f"*/{assignment}"))
     typed = {address: students for address, students in typed_in(graded).items() if len(students) > 1}
-    people = _people(course, assignment, known, {*known.students, *of_run, *stopped, *chain(*typed.values())})
+    handed_in = [folder.parent.name for folder in (course / "submitted").glob(f"*/{assignment}")]
+    everybody = {*known.students, *of_run, *handed_in, *stopped, *chain(*typed.values())}
+    people = _people(course, assignment, known, everybody)
     failed = {one.student for one in outcomes if one.state in ("not gradable", "lost")}
     states = {student: sentence(_STATES[one.state], language) for student, one in of_run.items()}
     others = sentence(message("report.not_in_the_run"), language)
