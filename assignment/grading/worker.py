@@ -67,7 +67,12 @@ class Done:
 
 
 class Feedback(GenerateFeedback):
-    """Makes the page anew, whatever lies there."""
+    """Makes the page of one student anew, whatever lies there."""
+
+    def init_notebooks(self) -> None:
+        """As nbgrader does, which would read the student's name as a pattern."""
+        (folder,) = glob.glob(self._format_source(self.coursedir.assignment_id, self.coursedir.student_id))
+        self.assignments = {folder: [str(notebook) for notebook in Path(folder).glob("*.ipynb")]}
 
     def convert_notebooks(self) -> None:
         (notebooks,) = self.assignments.values()

@@ -1,5 +1,6 @@
 """Workers of this machine: as many as there is room for, and nobody else can have anything run by them."""
 
+import os
 import socket
 import ssl
 import stat
@@ -41,12 +42,20 @@ def asked(port, words, context=None) -> bytes:
             return b""
 
 
-def test_no_stranger_is_answered():
+def test_no_stranger_is_answered(monkeypatch):
+    monkeypatch.setattr(cluster, "CPU_COUNT", 6)
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
     anybody = ssl.create_default_context()
     anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
     alert = b"\x15"
     with workers_here(1) as client:
         assert client.submit(sum, [1, 2]).result() == 3
+        # It is our business how often is tried what ends its worker, and how much memory a submission may take.
+        assert client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.allowed_failures) == 0
+        assert [worker["memory_limit"] for worker in client.scheduler_info()["workers"].values()] == [0]
+        assert client.submit(os.environ.get, "MKL_NUM_THREADS").result() == "6"
+        assert client.submit(os.environ.get, "OPENBLAS_NUM_THREADS").result() == "3"
         us = psutil.Process()
         ports = [
             found.laddr
@@ -72,6 +81,7 @@ def test_a_cluster_of_others_must_encrypt(tmp_path):
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "key").iterdir()} == {0o600}
     found = dask.config.collect([str(settings)], env={"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "0.5s"})
+    assert found["distributed"]["comm"]["require-encryption"] is True
     with dask.config.set(dask.config.merge(dask.config.config, found)):
         with pytest.raises(NoCluster, match="an address such as tls://"), workers_of("tcp://127.0.0.1:8786"):
             pass
