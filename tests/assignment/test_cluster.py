@@ -45,17 +45,17 @@ def asked(port, words, context=None) -> bytes:
 def test_no_stranger_is_answered(monkeypatch):
     monkeypatch.setattr(cluster, "CPU_COUNT", 6)
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "5")
     anybody = ssl.create_default_context()
     anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
     alert = b"\x15"
-    with workers_here(1) as client:
+    with workers_here(2) as client:
         assert client.submit(sum, [1, 2]).result() == 3
         # It is our business how often is tried what ends its worker, and how much memory a submission may take.
         assert client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.allowed_failures) == 0
-        assert [worker["memory_limit"] for worker in client.scheduler_info()["workers"].values()] == [0]
-        assert client.submit(os.environ.get, "MKL_NUM_THREADS").result() == "6"
-        assert client.submit(os.environ.get, "OPENBLAS_NUM_THREADS").result() == "3"
+        assert [worker["memory_limit"] for worker in client.scheduler_info()["workers"].values()] == [0, 0]
+        assert client.submit(os.environ.get, "MKL_NUM_THREADS").result() == "3"
+        assert client.submit(os.environ.get, "OPENBLAS_NUM_THREADS").result() == "5"
         us = psutil.Process()
         ports = [
             found.laddr
@@ -63,8 +63,8 @@ def test_no_stranger_is_answered(monkeypatch):
             for found in process.net_connections("tcp")
             if found.status == psutil.CONN_LISTEN
         ]
-        # Of scheduler, worker and nanny.
-        assert len(ports) >= 3 and {ip for ip, _ in ports} == {"127.0.0.1"}
+        # Of scheduler, workers and nannies.
+        assert len(ports) >= 5 and {ip for ip, _ in ports} == {"127.0.0.1"}
         for _, port in ports:
             for page in (b"/info/main/workers.html", b"/metrics", b"/"):
                 answer = asked(port, b"GET " + page + b" HTTP/1.0\r\n\r\n")
@@ -82,6 +82,7 @@ def test_a_cluster_of_others_must_encrypt(tmp_path):
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "key").iterdir()} == {0o600}
     found = dask.config.collect([str(settings)], env={"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "0.5s"})
     assert found["distributed"]["comm"]["require-encryption"] is True
+    assert all(found["distributed"][who]["http"]["routes"] == [] for who in ("scheduler", "worker"))
     with dask.config.set(dask.config.merge(dask.config.config, found)):
         with pytest.raises(NoCluster, match="an address such as tls://"), workers_of("tcp://127.0.0.1:8786"):
             pass
