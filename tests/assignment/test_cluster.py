@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import dask
 import psutil
@@ -76,13 +77,21 @@ def test_no_stranger_is_answered(monkeypatch):
             Client(address, security=Security.temporary(), timeout=2)
 
 
-def test_a_cluster_of_others_must_encrypt(tmp_path):
-    settings = make(tmp_path / "key")
+def test_a_cluster_of_others_must_encrypt(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = make(Path("key"))
+    assert settings == tmp_path / "key" / "dask.yaml"
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "key").iterdir()} == {0o600}
     found = dask.config.collect([str(settings)], env={"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "0.5s"})
     assert found["distributed"]["comm"]["require-encryption"] is True
     assert all(found["distributed"][who]["http"]["routes"] == [] for who in ("scheduler", "worker"))
+    for role in found["distributed"]["comm"]["tls"].keys() - {"ca-file"}:
+        assert found["distributed"]["comm"]["tls"][role] == {
+            "cert": str(tmp_path / "key" / "certificate.pem"),
+            "key": str(tmp_path / "key" / "key.pem"),
+        }
+    assert found["distributed"]["comm"]["tls"].keys() == {"ca-file", "scheduler", "worker", "client"}
     with dask.config.set(dask.config.merge(dask.config.config, found)):
         with pytest.raises(NoCluster, match="an address such as tls://"), workers_of("tcp://127.0.0.1:8786"):
             pass
