@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 from html.parser import HTMLParser
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from grading.class_faults import faults_of_class
@@ -42,12 +42,14 @@ TOO_LARGE = message("filter_back.wrong_size", found="32×32", wanted="28×28")
 TOO_SMALL = message("filter_back.wrong_size", found="24×24", wanted="28×28")
 EVERY_HARM = payloads("https://example.org", 1)
 # A student's name is a folder's.
+LIKE_AN_ADDRESS = "C# at 100%? yes"
 HARMFUL = [payload for payload in EVERY_HARM if "/" not in payload]
+ALONE = "ada@example.org"
 ADDRESS = "<img src=x onerror=top.ran.push(7)>@example.org"
 
 # Who: the machine's points, a person's, the penalty for being late, faults in filter_back, the address.
 CLASS = {
-    "ada": ({"rectify": 2, "filter_back": 13, "mistakes": None}, {"mistakes": 7.5}, 0, [], ""),
+    "ada": ({"rectify": 2, "filter_back": 13, "mistakes": None}, {"mistakes": 7.5}, 0, [], ALONE),
     "bob": ({"rectify": 0, "filter_back": 3, "mistakes": None}, {}, 5, [NOT_FLIPPED, TOO_LARGE], ADDRESS),
     "eve": (
         {"rectify": 2, "filter_back": 7, "mistakes": 0},
@@ -62,6 +64,7 @@ CLASS = {
         for name in HARMFUL
     },
     "javascript:top.ran.push(8)": ({"rectify": 1, "filter_back": 0, "mistakes": 0}, {}, 0, [NOT_FLIPPED], ""),
+    LIKE_AN_ADDRESS: ({"rectify": 1, "filter_back": 0, "mistakes": 0}, {}, 0, [], ""),
     "may": ({"rectify": 2, "filter_back": 0, "mistakes": 0}, {}, 0, [message("not_written")], ""),
 }
 # Who has written nothing for which parts. For one of these, eve's points are a person's.
@@ -116,7 +119,7 @@ def course(tmp_path_factory):
             put(course, student, data)
         gradebook.db.commit()
     put(course, "broken", "{")
-    for student in ("ada", "javascript:top.ran.push(8)", *HARMFUL):
+    for student in ("ada", LIKE_AN_ADDRESS, "javascript:top.ran.push(8)", *HARMFUL):
         (course / "feedback" / student / NAME).mkdir(parents=True)
         (course / "feedback" / student / NAME / f"{NAME}.html").write_text("feedback")
     return course
@@ -200,7 +203,7 @@ def test_it_names_faults_in_words_and_who_typed_the_same_address(page):
     assert f"{said} filter_back.not_flipped 3 of {ANSWERED}" in page.text
     said = "it is 32×32, the input 28×28 filter_back.wrong_size ; 2 of them with these values"
     assert f"{said} 3 of {ANSWERED}" in page.text and "Only submissions in which something was written" in page.text
-    assert f"{ADDRESS} bob · zoe" in page.text
+    assert f"{ADDRESS} bob · zoe" in page.text and ALONE not in page.text
 
 
 def test_it_says_how_long_it_took(page):
@@ -218,7 +221,8 @@ def test_it_says_how_long_it_took(page):
 
 def test_its_links_lead_to_the_feedback_that_is_there(page, report, course):
     links = [given["href"] for tag, given in page.tags if tag == "a"]
-    assert all(link.startswith("./") and (report.parent / unquote(link)).exists() for link in links)
+    paths = [report.parent / unquote(urlsplit(link).path) for link in links]
+    assert all(link.startswith("./") for link in links) and all(path.exists() for path in paths)
     assert len(set(links)) == len(list((course / "feedback").glob("*/*/*.html")))
 
 
