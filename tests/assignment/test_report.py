@@ -44,7 +44,7 @@ EVERY_HARM = payloads("https://example.org", 1)
 # A student's name is a folder's.
 LIKE_AN_ADDRESS = "C# at 100%? yes"
 HARMFUL = [payload for payload in EVERY_HARM if "/" not in payload]
-ALONE = "ada@example.org"
+ALONE, BY_THREE = "ada@example.org", "zoe@example.org"
 ADDRESS = "<img src=x onerror=top.ran.push(7)>@example.org"
 
 # Who: the machine's points, a person's, the penalty for being late, faults in filter_back, the address.
@@ -63,9 +63,9 @@ CLASS = {
         name: ({"rectify": 1, "filter_back": 0, "mistakes": 0}, {}, 0, [message("raised", error=name)], "")
         for name in HARMFUL
     },
-    "javascript:top.ran.push(8)": ({"rectify": 1, "filter_back": 0, "mistakes": 0}, {}, 0, [NOT_FLIPPED], ""),
-    LIKE_AN_ADDRESS: ({"rectify": 1, "filter_back": 0, "mistakes": 0}, {}, 0, [], ""),
-    "may": ({"rectify": 2, "filter_back": 0, "mistakes": 0}, {}, 0, [message("not_written")], ""),
+    "javascript:top.ran.push(8)": ({"rectify": 1, "filter_back": 0, "mistakes": 0}, {}, 0, [NOT_FLIPPED], BY_THREE),
+    LIKE_AN_ADDRESS: ({"rectify": 1, "filter_back": 0, "mistakes": 0}, {}, 0, [], BY_THREE),
+    "may": ({"rectify": 2, "filter_back": 0, "mistakes": 0}, {}, 0, [message("not_written")], BY_THREE),
 }
 # Who has written nothing for which parts. For one of these, eve's points are a person's.
 UNANSWERED = {"may": ["filter_back", "mistakes"], "eve": ["filter_back"]}
@@ -119,6 +119,7 @@ def course(tmp_path_factory):
             put(course, student, data)
         gradebook.db.commit()
     put(course, "broken", "{")
+    (course / "submitted" / "amy" / NAME).mkdir(parents=True)
     for student in ("ada", LIKE_AN_ADDRESS, "javascript:top.ran.push(8)", *HARMFUL):
         (course / "feedback" / student / NAME).mkdir(parents=True)
         (course / "feedback" / student / NAME / f"{NAME}.html").write_text("feedback")
@@ -177,7 +178,7 @@ def test_a_submission_counts_once_for_a_fault(course):
 
 
 def test_it_says_how_many_were_graded_and_who_was_not_and_why(page):
-    others = len(CLASS) - 3 - len(HARMFUL)
+    others = len(CLASS) - 3 - len(HARMFUL) + 1
     assert f"2 graded in this run 1 graded before, unchanged since {1 + len(HARMFUL)} not gradable" in page.text
     assert f"1 given up after several tries {others} not in this run" in page.text
     assert "dan there is no notebook of this assignment; a.ipynb is another" in page.text
@@ -204,6 +205,7 @@ def test_it_names_faults_in_words_and_who_typed_the_same_address(page):
     said = "it is 32×32, the input 28×28 filter_back.wrong_size ; 2 of them with these values"
     assert f"{said} 3 of {ANSWERED}" in page.text and "Only submissions in which something was written" in page.text
     assert f"{ADDRESS} bob · zoe" in page.text and ALONE not in page.text
+    assert page.text.index(BY_THREE) < page.text.index(ADDRESS)
 
 
 def test_it_says_how_long_it_took(page):
@@ -273,7 +275,7 @@ def test_in_chromium_it_sorts_fits_and_does_nothing(report, page):
         assert names == sorted(names, key=str.casefold) and "Lovelace, Ada ada" in names
         shown.get_by_label("by points").check()
         order = shown.evaluate(BY_PLACE)
-        assert order[-2:] == ["eve", "Lovelace, Ada ada"] and set(order[:2]) == {"dan", "kim"}
+        assert order[-2:] == ["eve", "Lovelace, Ada ada"] and set(order[:3]) == {"amy", "dan", "kim"}
         shown.get_by_label("by time").check()
         assert shown.evaluate(BY_PLACE)[:3] == ["bob", "kim", "Lovelace, Ada ada"]
         for width in (1280, 640, 390):
