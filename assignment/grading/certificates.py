@@ -27,7 +27,7 @@ def make(folder: Path) -> Path:
     tls = {"ca-file": str(certificate), "scheduler": role, "worker": role, "client": role}
     comm = {"default-scheme": "tls", "require-encryption": True, "tls": tls}
     # Nobody looks at them, and they would be open to whoever reaches the ports.
-    no_pages = {"http": {"routes": []}}
+    no_pages: dict[str, dict] = {"http": {"routes": []}}
     dask = {"distributed": {"comm": comm, "scheduler": no_pages, "worker": no_pages}}
     settings = folder / "dask.yaml"
     for path, content in (
