@@ -12,13 +12,11 @@ from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
-from markupsafe import Markup
-
 from grading.class_faults import faults_of_class, unanswered_in_class
 from grading.class_points import ClassPoints, points_of_class
 from grading.names import one_line, whole
 from grading.outcomes import Outcome
-from grading.pages.feedback import TEMPLATES, environment, policy, words_in
+from grading.pages.feedback import environment, policy, style, words_in
 from grading.pages.parts import asked_in, row
 from grading.roster import typed_in
 from grading.settings import settings_of
@@ -127,7 +125,7 @@ def page_of(
     worked = [one for one in outcomes if one.state == "graded"]
     done = {one.student for one in worked}
     slowest = max(worked, key=lambda one: one.seconds, default=None)
-    sheet = Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))
+    sheet = style("report.css")
     values = {
         "title": settings.title,
         "assignment": assignment,

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from grading.class_faults import faults_of_class
 from grading.class_points import points_of_class
-from grading.converter import _FORMULA
+from grading.names import FORMULA
 from grading.outcomes import Outcome
 from grading.report import lasted, write
 from nbgrader.api import Base, Gradebook, MissingEntry
@@ -153,7 +153,7 @@ def page(report):
 
 def test_no_student_can_have_its_name(report, course):
     assert report.parent == course / "feedback" and report.name == f"+report_{NAME}.html"
-    assert report.name.startswith(_FORMULA)
+    assert report.name.startswith(FORMULA)
 
 
 def test_a_persons_points_count_and_those_that_nobody_gave_do_not(course):
