@@ -39,7 +39,7 @@ def change_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
             cell["source"] = with_slugs(text)
             if metadata.get("jp-MarkdownHeadingCollapsed"):
                 cell["source"] = "{.folded}\n" + cell["source"]
-        elif metadata.get("jupyter", {}).get("source_hidden"):
+        elif metadata.get("jupyter", {}).get("source_hidden") or text.startswith("# You can skip this cell."):
             metadata["tags"] = [*metadata.get("tags", []), "hide-input"]
     source[0] = json.dumps(notebook)
 
