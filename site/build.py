@@ -40,6 +40,7 @@ def main() -> int:
         return status
     for path in [path for pattern in LEFT_OUT for path in SITE.glob(pattern)]:
         path.unlink()
+    shutil.rmtree(SITE / "_sources", ignore_errors=True)
     add_live_page()
     pages = list(SITE.rglob("*.html"))
     megabytes = sum(path.stat().st_size for path in SITE.rglob("*") if path.is_file()) / 1e6

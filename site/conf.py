@@ -29,12 +29,14 @@ html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = project
 html_static_path = ["_static"]
+templates_path = ["_templates"]
 html_css_files = ["pages.css"]
-html_js_files = ["scrollable.js"]
+html_js_files = ["scrollable.js", "search_in_files.js"]
 html_favicon = "_static/icon.svg"
 html_theme_options = {"top_of_page_buttons": [], "navigation_with_keys": True}
 html_use_index = False
 html_copy_source = False
+html_scaled_image_link = False
 html_show_copyright = False
 
 

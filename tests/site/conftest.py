@@ -7,17 +7,11 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from built import SITE, is_foreign
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "browser"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "browser"))
 
 from chromium import launched  # noqa: E402
-
-SITE = ROOT / "build" / "site"
-if not (SITE / "index.html").exists():
-    pytest.exit("there are no pages in build/site: make site", returncode=1)
-
-PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -50,15 +44,13 @@ def address(request):
 def page(chromium):
     """A page that fails its test if it asks another host for anything, or if a script in it fails."""
     context = chromium.new_context()
+    context.set_default_timeout(10_000)
     page = context.new_page()
-    foreign, errors = [], []
-    page.on("request", lambda request: foreign.append(request.url) if is_foreign(request.url) else None)
+    asked, errors = [], []
+    page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     context.close()
-    assert foreign == []
+    assert [url for url in asked if is_foreign(url)] == []
     assert errors == []
 
-
-def is_foreign(url: str) -> bool:
-    return not url.startswith(("http://127.0.0.1:", "file:", "data:", "blob:", "about:"))
