@@ -1,4 +1,4 @@
-"""The pages of build/site in one Chromium: from a static server of Python's own, and as files. `make site` builds them."""
+"""The pages of build/site in one Chromium: from a static server of Python's own, and as files."""
 
 import sys
 from functools import partial
@@ -53,4 +53,3 @@ def page(chromium):
     context.close()
     assert [url for url in asked if is_foreign(url)] == []
     assert errors == []
-

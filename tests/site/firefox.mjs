@@ -21,6 +21,7 @@ page.on("pageerror", (error) => errors.push(String(error)));
 const seen = [];
 for (const address of addresses) {
   await page.goto(address, { waitUntil: "load" });
+  if (address.includes("search.html")) await page.waitForSelector("#search-results li");
   seen.push(
     await page.evaluate(() => ({
       heading: document.querySelector("h1").innerText,
