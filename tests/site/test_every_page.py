@@ -181,6 +181,13 @@ def test_what_jupyterlab_folds_opens_by_a_click_and_by_keys(page, server):
     assert hints.nth(1).get_attribute("open") is not None
 
 
+def test_a_link_into_what_is_folded_opens_it(page, server):
+    page.goto(server + "notebooks/solutions/02_inspect_switches.html#the-wrong-answer-that-looks-right")
+    heading = page.get_by_role("heading", name="The wrong answer that looks right").first
+    heading.wait_for()
+    assert heading.locator("xpath=ancestor::details").get_attribute("open") is not None
+
+
 def test_the_theme_follows_the_system_and_the_button(page, server):
     colours = set()
     for scheme in ("light", "dark"):
