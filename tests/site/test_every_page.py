@@ -124,16 +124,16 @@ def test_the_search_finds_something(page, address, words):
     assert words.split()[0] in page.inner_text("article").lower()
 
 
-def test_previous_and_next_lead_through_the_notebooks(page, address):
-    page.goto(address + "index.html")
+def test_previous_and_next_lead_through_the_notebooks(page, server):
+    page.goto(server + "index.html")
     names = []
     while (link := page.locator("a.next-page")).count() and len(names) < len(PAGES):
         page.goto(urljoin(page.url, link.get_attribute("href")))
-        names.append(page.url.removeprefix(address))
+        names.append(page.url.removeprefix(server))
     assert names[:4] == sorted(name for name in PAGES if re.fullmatch(r"notebooks/0\w+\.html", name))
     assert set(names) == set(PAGES) - {"index.html", "search.html", "live.html"}
     page.locator("a.prev-page").click()
-    page.wait_for_url(address + names[-2])
+    page.wait_for_url(server + names[-2])
 
 
 @pytest.mark.parametrize(
