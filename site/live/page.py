@@ -51,7 +51,7 @@ def write_live(pages: Path) -> None:
 
 def script() -> str:
     """All modules as one script: a page that is opened as a file may not import others. Long comments stay at home."""
-    text = re.sub(r"^ */\*\*.*?\*/\n", "", module(HERE / "live.js"), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^ */\*\*(?:(?!\*/).)*\*/\n", "", module(HERE / "live.js"), flags=re.MULTILINE | re.DOTALL)
     return f'(() => {{\n"use strict";\n{text}}})();\n'
 
 
