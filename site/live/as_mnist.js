@@ -1,7 +1,7 @@
 /** A drawing as MNIST's digits were made: `helpers.data.as_mnist`. */
 
+import { asImage } from "./lenet5.js";
 import { toEven } from "./numbers.js";
-import { asImage } from "./source.js";
 
 const FITS_IN = 20;
 const WHOLE = 28;
