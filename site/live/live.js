@@ -73,7 +73,11 @@ async function laid(el, name) {
     if (!model) return null;
     const state = () => ({ name, settings: model.told() });
     model.on("answer", () => arriving || model.isPlaying || changed(state));
-    makeKeepsakes(el, () => ({ link: new URL(addressOf(state()), LINKED).href, whole: model.isWhole() }));
+    makeKeepsakes(el, () => {
+      const { ink, ...settings } = model.told();
+      const link = new URL(addressOf(state()), LINKED).href;
+      return { link, whole: model.isWhole(), name: [name, ...Object.values(settings)].join("_") };
+    });
     return model;
   } catch (error) {
     // What stands there, a still picture, stays.
@@ -92,9 +96,16 @@ async function arrive({ name, settings }) {
   arriving = true;
   model?.take(settings);
   arriving = false;
-  if (name !== stateOf(location.hash).name) return;
-  const top = el.closest("section") ?? el;
-  top.scrollIntoView();
+  if (name === stateOf(location.hash).name) stayAt(el.closest("section") ?? el);
+}
+
+/** @param {Element} el Scroll there, and again when what stands before it has been laid out, until a hand takes over. */
+function stayAt(el) {
+  const watch = new ResizeObserver(() => el.scrollIntoView());
+  watch.observe(document.body);
+  for (const event of ["wheel", "pointerdown", "touchstart", "keydown"]) {
+    window.addEventListener(event, () => watch.disconnect(), { once: true, passive: true });
+  }
 }
 
 async function begin() {

@@ -1,19 +1,11 @@
 """No page has anything that axe-core, a checker of accessibility, finds fault with, in either theme."""
 
-import pytest
 from built import PAGES
-from npm import package
 
-AXE = "4.14.1"
 RUN = """async (options) => {
   const { violations } = await axe.run(document, { resultTypes: ["violations"], ...options });
   return violations.map(({ id, help, nodes }) => [id, help, nodes.length, nodes[0].html.slice(0, 200)]);
 }"""
-
-
-@pytest.fixture(scope="session")
-def axe():
-    return (package("axe-core", AXE) / "axe.min.js").read_text(encoding="utf-8")
 
 
 def test_no_violation(chromium, server, axe):
