@@ -50,8 +50,7 @@ const keepsAddress = "address" in document.body.dataset;
 const LINKED = keepsAddress ? location.href : new URL("../../live.html", HERE);
 /** @type {Map<string, Promise<PageModel | null>>} */
 const models = new Map();
-/** @type {Promise<Given> | null} */
-let given = null;
+const given = tensorsOf("network").then(givenOf); // it comes while the page is laid out
 /** Whether the address has moved an explorer just now, rather than a hand. */
 let arriving = false;
 /** @type {(state: () => import("./address.js").State) => void} */
@@ -68,7 +67,6 @@ function lay(el) {
 /** @param {HTMLElement} el @param {string} name */
 async function laid(el, name) {
   try {
-    given ??= tensorsOf("network").then(givenOf);
     const model = await PANELS[name](el, await given);
     if (!model) return null;
     const state = () => ({ name, settings: model.told() });

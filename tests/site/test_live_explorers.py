@@ -6,8 +6,8 @@ The colours on the screen are compared with what DeconvNet gives, as in tests/br
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from live import canvases, draw_seven, explorer, opened, stroke
+from PIL import Image
 
 from helpers.data import as_mnist
 from helpers.explorers.drawing import Paper
@@ -86,7 +86,7 @@ def what_is_read(box):
 
 
 def see_what_follows(box):
-    """All 22 small maps are those of the image that is read, in the colours of one scale; and so is what it is read as."""
+    """All 22 small maps are those of the image that is read, in the colours of one scale; it is read as the model does."""
     image = what_is_read(box)
     trace = NET.record(image)
     maps = torch.cat([NET.project(trace, f"pool{layer}")[0, :, 0] for layer in (1, 2)])

@@ -18,7 +18,7 @@ SLIDERS = [
     ("feature-maps", "map", 1),
     ("feature-maps", "digit", 0),
     ("drawing", "map", 1),
-    ("training", "step", 1),
+    ("training", "digit", 1),
 ]
 
 
