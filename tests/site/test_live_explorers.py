@@ -86,7 +86,7 @@ def what_is_read(box):
 
 
 def see_what_follows(box):
-    """All 22 small maps are those of the image that is read, in the colours of one scale; it is read as the model does."""
+    """All 22 small maps are those of the image that is read, in the colours of one scale; and the model reads it so."""
     image = what_is_read(box)
     trace = NET.record(image)
     maps = torch.cat([NET.project(trace, f"pool{layer}")[0, :, 0] for layer in (1, 2)])
