@@ -1,10 +1,7 @@
 """No page has anything that axe-core, a checker of accessibility, finds fault with, in either theme."""
 
-import pytest
 from built import PAGES
-from npm import package
 
-AXE = "4.14.1"
 RUN = """async (options) => {
   const { violations } = await axe.run(document, { resultTypes: ["violations"], preload: false, ...options });
   return violations.map(({ id, help, nodes }) => [id, help, nodes.length, nodes[0].html.slice(0, 200)]);
@@ -20,11 +17,6 @@ PREPARE = """() => {
 }"""
 # The rules that depend on the theme.
 COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
-
-
-@pytest.fixture(scope="session")
-def axe():
-    return (package("axe-core", AXE) / "axe.min.js").read_text(encoding="utf-8")
 
 
 def test_no_violation(chromium, server, axe):
