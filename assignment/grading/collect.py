@@ -89,7 +89,10 @@ class Report:
         lines += [f"Not looked at, as its name is not one of {self.platform}'s: {one_line(x)}" for x in self.strangers]
         lines += [f"Left out: {one_line(note)}" for note in self.left_out]
         if counts[NEW] + counts[CHANGED]:
-            lines.append("What is new or changed, nbgrader autograde grades; what was graded stays until then.")
+            lines.append(
+                "What is new or changed, nbgrader autograde grades, or python -m grading, for a large class; what was "
+                "graded stays until then."
+            )
         return "\n".join(lines)
 
 
