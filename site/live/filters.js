@@ -1,0 +1,365 @@
+/**
+ * What the finder of digits needs of scipy.ndimage and numpy, with their conventions: at the border a picture is
+ * reflected, a window of even length reaches one farther to the left, and half-way cases round to even numbers.
+ *
+ * Each function gives what theirs gives, to the last bits: sums of many numbers may be taken in another order.
+ *
+ * @typedef {{height: number, width: number, values: Float64Array}} Plane Row by row.
+ */
+
+/**
+ * @param {number} height
+ * @param {number} width
+ * @param {Float64Array} [values] Zeros, if there are none.
+ * @returns {Plane}
+ */
+export function plane(height, width, values = new Float64Array(height * width)) {
+  return { height, width, values };
+}
+
+/**
+ * @param {Plane} given
+ * @param {(value: number, k: number) => number} change
+ */
+export function mapped({ height, width, values }, change) {
+  const result = plane(height, width);
+  for (let k = 0; k < values.length; k++) result.values[k] = change(values[k], k);
+  return result;
+}
+
+/** @param {Plane} given */
+export function transposed({ height, width, values }) {
+  const result = plane(width, height);
+  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) result.values[x * height + y] = values[y * width + x];
+  return result;
+}
+
+/** @param {number} value */
+export function roundEven(value) {
+  const down = Math.floor(value);
+  const rest = value - down;
+  return rest < 0.5 || (rest === 0.5 && down % 2 === 0) ? down : down + 1;
+}
+
+/**
+ * The place in a picture of `length` that stands for one beyond its border.
+ *
+ * @param {number} at
+ * @param {number} length
+ */
+function reflected(at, length) {
+  const k = ((at % (2 * length)) + 2 * length) % (2 * length);
+  return k < length ? k : 2 * length - 1 - k;
+}
+
+/**
+ * The mean of the pixels below each of fewer, larger ones, as by PyTorch's `interpolate(mode="area")`.
+ *
+ * @param {number} height Of the picture.
+ * @param {number} width
+ * @param {(k: number) => number} at The value of its pixel k.
+ * @param {number} rows Of the result.
+ * @param {number} columns
+ */
+export function reduced(height, width, at, rows, columns) {
+  const result = plane(rows, columns);
+  for (let y = 0; y < rows; y++) {
+    const [top, bottom] = [Math.floor((y * height) / rows), Math.ceil(((y + 1) * height) / rows)];
+    for (let x = 0; x < columns; x++) {
+      const [left, right] = [Math.floor((x * width) / columns), Math.ceil(((x + 1) * width) / columns)];
+      let sum = 0;
+      for (let row = top; row < bottom; row++) for (let k = left; k < right; k++) sum += at(row * width + k);
+      result.values[y * columns + x] = sum / (bottom - top) / (right - left);
+    }
+  }
+  return result;
+}
+
+// exp(−x²/2) for x from 0 to 4, of which both sides together sum to 1.
+const BELL = [0, 1, 2, 3, 4].map((x) => Math.exp(-0.5 * x * x));
+const WEIGHTS = BELL.map((weight) => weight / (2 * (BELL[4] + BELL[3] + BELL[2] + BELL[1]) + BELL[0]));
+
+/**
+ * Smoothed by a Gaussian of standard deviation 1.
+ *
+ * @param {Plane} given
+ */
+export function gaussian({ height, width, values }) {
+  const [w0, w1, w2, w3, w4] = WEIGHTS;
+  const down = plane(height, width);
+  for (let y = 0; y < height; y++) {
+    const [a4, a3, a2, a1, a0, b1, b2, b3, b4] = [-4, -3, -2, -1, 0, 1, 2, 3, 4].map(
+      (step) => reflected(y + step, height) * width,
+    );
+    for (let x = 0; x < width; x++) {
+      let sum = values[a0 + x] * w0;
+      sum += (values[a4 + x] + values[b4 + x]) * w4;
+      sum += (values[a3 + x] + values[b3 + x]) * w3;
+      sum += (values[a2 + x] + values[b2 + x]) * w2;
+      sum += (values[a1 + x] + values[b1 + x]) * w1;
+      down.values[y * width + x] = sum;
+    }
+  }
+  const result = plane(height, width);
+  const line = new Float64Array(width + 8);
+  for (let y = 0; y < height; y++) {
+    for (let k = 0; k < line.length; k++) line[k] = down.values[y * width + reflected(k - 4, width)];
+    for (let x = 0; x < width; x++) {
+      let sum = line[x + 4] * w0;
+      sum += (line[x] + line[x + 8]) * w4;
+      sum += (line[x + 1] + line[x + 7]) * w3;
+      sum += (line[x + 2] + line[x + 6]) * w2;
+      sum += (line[x + 3] + line[x + 5]) * w1;
+      result.values[y * width + x] = sum;
+    }
+  }
+  return result;
+}
+
+/**
+ * The median of the square of `size` around each pixel: of the ranks of its values, counted as the square moves on.
+ *
+ * @param {Plane} given Of 65,535 pixels at most.
+ * @param {number} size
+ */
+export function medianFiltered({ height, width, values }, size) {
+  const sorted = values.slice().sort();
+  const ranks = Uint16Array.from(values, (value) => firstAt(sorted, value));
+  // How many of the square have each rank, and how many each 64 ranks.
+  const [counts, coarse] = [new Uint16Array(values.length), new Uint16Array((values.length >> 6) + 1)];
+  const before = size >> 1;
+  const middle = (size * size) >> 1;
+  const result = plane(height, width);
+  for (let y = 0; y < height; y++) {
+    const rows = Array.from({ length: size }, (_, k) => reflected(y - before + k, height) * width);
+    /**
+     * @param {number} x
+     * @param {1 | -1} change
+     */
+    const count = (x, change) => {
+      const column = reflected(x, width);
+      for (let k = 0; k < size; k++) {
+        const rank = ranks[rows[k] + column];
+        counts[rank] += change;
+        coarse[rank >> 6] += change;
+      }
+    };
+    counts.fill(0);
+    coarse.fill(0);
+    for (let x = -before; x < size - before; x++) count(x, 1);
+    for (let x = 0; x < width; x++) {
+      let [left, at] = [middle, 0];
+      while (left >= coarse[at]) left -= coarse[at++];
+      at <<= 6;
+      while (left >= counts[at]) left -= counts[at++];
+      result.values[y * width + x] = sorted[at];
+      count(x - before, -1);
+      count(x - before + size, 1);
+    }
+  }
+  return result;
+}
+
+/**
+ * Where `value` would be put in, before all that are as large.
+ *
+ * @param {Float64Array} sorted
+ * @param {number} value
+ */
+function firstAt(sorted, value) {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle] < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
+ * The largest value of the square of `size` around each pixel (`sign` 1), or the smallest (−1): grey dilation, erosion.
+ *
+ * @param {Plane} given
+ * @param {number} size
+ * @param {1 | -1} sign
+ */
+function extremes({ height, width, values }, size, sign) {
+  // Even windows reach one farther to the left for erosion, to the right for dilation.
+  const before = sign > 0 ? (size - 1) >> 1 : size >> 1;
+  const long = height + size - 1;
+  const tall = new Float64Array(long * width);
+  for (let y = 0; y < long; y++) {
+    const row = reflected(y - before, height) * width;
+    for (let x = 0; x < width; x++) tall[y * width + x] = sign * values[row + x];
+  }
+  largestAhead(tall, 0, tall.length, width, size);
+  const result = plane(height, width);
+  const line = new Float64Array(width + size - 1);
+  for (let y = 0; y < height; y++) {
+    for (let k = 0; k < line.length; k++) line[k] = tall[y * width + reflected(k - before, width)];
+    largestAhead(line, 0, line.length, 1, size);
+    for (let x = 0; x < width; x++) result.values[y * width + x] = sign * line[x];
+  }
+  return result;
+}
+
+/**
+ * Puts in the place of each value the largest of `size`, from it on, that lie `step` apart: of 2, of 4, …, of all.
+ *
+ * @param {Float64Array} values
+ * @param {number} from
+ * @param {number} to
+ * @param {number} step
+ * @param {number} size
+ */
+function largestAhead(values, from, to, step, size) {
+  for (let reach = 1; reach < size; ) {
+    const add = Math.min(reach, size - reach);
+    for (let k = from, ahead = from + add * step; ahead < to; k++, ahead++) {
+      if (values[ahead] > values[k]) values[k] = values[ahead];
+    }
+    reach += add;
+  }
+}
+
+/**
+ * Dark strokes filled that are narrower than `size`.
+ *
+ * @param {Plane} given
+ * @param {number} size
+ */
+export function closing(given, size) {
+  return extremes(extremes(given, size, 1), size, -1);
+}
+
+/**
+ * Light strokes filled.
+ *
+ * @param {Plane} given
+ * @param {number} size
+ */
+export function opening(given, size) {
+  return extremes(extremes(given, size, -1), size, 1);
+}
+
+/**
+ * The median along a line.
+ *
+ * @param {Float64Array} values
+ * @param {number} size Odd.
+ */
+export function medianAlong(values, size) {
+  const window = new Float64Array(size);
+  return values.map((_, at) => {
+    for (let k = 0; k < size; k++) window[k] = values[reflected(at - (size >> 1) + k, values.length)];
+    return median(window);
+  });
+}
+
+/**
+ * The largest of each value and its two neighbours.
+ *
+ * @param {Float64Array} values
+ */
+export function largestOfThree(values) {
+  return values.map((value, k) => Math.max(values[Math.max(0, k - 1)], value, values[Math.min(values.length - 1, k + 1)]));
+}
+
+/**
+ * The median; of an even number, between the two in the middle. The order of the values is lost.
+ *
+ * @param {Float64Array} values
+ * @param {number} [count] Of the first so many.
+ */
+export function median(values, count = values.length) {
+  const middle = count >> 1;
+  select(values, count, middle);
+  if (count % 2) return values[middle];
+  let below = values[0];
+  for (let k = 1; k < middle; k++) if (values[k] > below) below = values[k];
+  return (below + values[middle]) / 2;
+}
+
+/**
+ * Brings the value of rank k to its place: all smaller ones before it (Hoare, 1961).
+ *
+ * @param {Float64Array} values
+ * @param {number} count
+ * @param {number} k
+ */
+function select(values, count, k) {
+  let [low, high] = [0, count - 1];
+  while (low < high) {
+    const pivot = middleOfThree(values[low], values[(low + high) >> 1], values[high]);
+    let [i, j] = [low, high];
+    while (i <= j) {
+      while (values[i] < pivot) i++;
+      while (values[j] > pivot) j--;
+      if (i <= j) {
+        const value = values[i];
+        values[i++] = values[j];
+        values[j--] = value;
+      }
+    }
+    if (k <= j) high = j;
+    else if (k >= i) low = i;
+    else return;
+  }
+}
+
+/**
+ * @param {number} a
+ * @param {number} b
+ * @param {number} c
+ */
+function middleOfThree(a, b, c) {
+  return a < b ? (b < c ? b : a < c ? c : a) : a < c ? a : b < c ? c : b;
+}
+
+/**
+ * Between the two values that lie nearest to that share of them all.
+ *
+ * @param {Float64Array} values
+ * @param {number} share
+ */
+export function quantile(values, share) {
+  const sorted = values.slice().sort();
+  const at = share * (sorted.length - 1);
+  const [low, high] = [sorted[Math.floor(at)], sorted[Math.min(Math.floor(at) + 1, sorted.length - 1)]];
+  const rest = at - Math.floor(at);
+  return rest < 0.5 ? low + (high - low) * rest : high - (high - low) * (1 - rest);
+}
+
+/**
+ * The threshold between the two classes of `values` that lie farthest apart (Otsu, 1979).
+ *
+ * @param {Float64Array} values At least one.
+ */
+export function otsu(values) {
+  const BINS = 64;
+  let [low, high] = [values[0], values[0]];
+  for (const value of values) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  if (low === high) return low;
+  const edges = Array.from({ length: BINS + 1 }, (_, k) => (k === BINS ? high : low + k * ((high - low) / BINS)));
+  const counts = new Float64Array(BINS);
+  for (const value of values) {
+    let bin = Math.min(Math.floor(((value - low) / (high - low)) * BINS), BINS - 1);
+    if (value < edges[bin]) bin--;
+    else if (bin < BINS - 1 && value >= edges[bin + 1]) bin++;
+    counts[bin]++;
+  }
+  const middles = edges.slice(1).map((edge, k) => (edge + edges[k]) / 2);
+  const sum = middles.reduce((total, middle, k) => total + counts[k] * middle, 0);
+  let [best, chosen, below, sumBelow] = [-1, 0, 0, 0];
+  for (let k = 0; k < BINS - 1; k++) {
+    below += counts[k];
+    sumBelow += counts[k] * middles[k];
+    const above = values.length - below;
+    const between = below * above * (sumBelow / below - (sum - sumBelow) / above) ** 2;
+    if (between > best) [best, chosen] = [between, k];
+  }
+  return middles[chosen];
+}
