@@ -256,11 +256,11 @@ def _without_lines(contrast: np.ndarray) -> np.ndarray:
         rows = np.arange(height)[:, None] + np.round(slope * across[::step]).astype(int)
         return np.median(contrast[rows.clip(0, height - 1), np.arange(width)[::step]], axis=1)
 
-    def lines(slope: float) -> float:
-        return float((np.diff(profile(slope, 6)) ** 2).sum())
+    def lines(slope: float, step: int) -> float:
+        return float((np.diff(profile(slope, step)) ** 2).sum())
 
-    best = max(np.arange(-0.3, 0.301, 0.02), key=lines)
-    best = max(np.arange(best - 0.02, best + 0.0201, 0.005), key=lines)
+    best = max(np.arange(-0.3, 0.301, 0.02), key=lambda slope: lines(slope, 12))
+    best = max(np.arange(best - 0.02, best + 0.0201, 0.005), key=lambda slope: lines(slope, 6))
     along = profile(best, 1)
     along = (along - ndimage.median_filter(along, 15)).clip(0)
     # A line that lies between two rows is one of both.

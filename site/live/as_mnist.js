@@ -1,12 +1,12 @@
 /** A drawing brought to MNIST's size and place, as `helpers.data.as_mnist` does it. */
 
-import { reduced, roundEven } from "./filters.js";
+import { plane, reduced, roundEven } from "./ndimage.js";
 
 /**
  * As large as fits in 20×20, its centre of mass in the middle of 28×28, in 256 levels of grey.
  *
- * @param {import("./filters.js").Plane} drawing 0 for paper and 1 for ink.
- * @returns {Float64Array | null} 28×28 values, 0 to 1; null if there is no ink, or none is left of it at that size.
+ * @param {import("./ndimage.js").Plane} drawing 0 for paper and 1 for ink.
+ * @returns {import("./ndimage.js").Plane | null} 28×28 values, 0 to 1; null if there is no ink, or none is left of it at that size.
  * @see LeCun, Bottou, Bengio & Haffner (1998), section III.A.
  */
 export function asMnist({ height, width, values }) {
@@ -34,9 +34,9 @@ export function asMnist({ height, width, values }) {
     [down, rows],
     [across, columns],
   ].map(([moment, side]) => Math.min(Math.max(0, roundEven(14 - moment / sum)), 28 - side));
-  const image = new Float64Array(28 * 28);
+  const image = plane(28, 28);
   levels.forEach((level, k) => {
-    image[(y + Math.floor(k / columns)) * 28 + x + (k % columns)] = level / 255;
+    image.values[(y + Math.floor(k / columns)) * 28 + x + (k % columns)] = level / 255;
   });
   return image;
 }

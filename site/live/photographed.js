@@ -6,16 +6,16 @@
  */
 
 import { asMnist } from "./as_mnist.js";
-import { closing, gaussian, mapped, median, medianFiltered, opening, otsu, plane, quantile, reduced, roundEven } from "./filters.js";
+import { closing, gaussian, mapped, median, medianFiltered, opening, otsu, plane, quantile, reduced, roundEven } from "./ndimage.js";
 import { boxAround, near, piecesOf, sideOf } from "./pieces.js";
 import { withoutRuling } from "./ruling.js";
 
 /**
- * @typedef {import("./filters.js").Plane} Plane
+ * @typedef {import("./ndimage.js").Plane} Plane
  * @typedef {import("./pieces.js").Box} Box
  *
  * @typedef {object} Found
- * @property {Float64Array | null} image 28×28 values as MNIST's, 0 to 1; null if there is no digit.
+ * @property {Plane | null} image 28×28 values as MNIST's, 0 to 1; null if there is no digit.
  * @property {Box | null} frame Of the digit, in the photograph's pixels.
  * @property {string} says Why there is none, or what is unusual; "" if nothing is.
  * @property {Plane} ink What was taken for ink, 0 to 1, in a picture that is smaller than the photograph.
@@ -121,7 +121,7 @@ function inkOf(picture) {
         : (ground[k] - value) / Math.max(ground[k], DARKEST_PAPER),
     ),
   );
-  const usual = median(contrast.values.slice());
+  const usual = median(contrast.values);
   const noise = 1.4826 * median(contrast.values.map((value) => Math.abs(value - usual)));
   const floor = usual + 4 * noise;
   const values = contrast.values.filter(inside(contrast, Math.max(0.08, floor)));
@@ -178,7 +178,7 @@ function evenlyLit(picture) {
   });
   if (told / paper.values.length < 0.1) return picture;
   const factors = solved(sums);
-  const level = median(paper.values.slice());
+  const level = median(paper.values);
   const least = Math.max(0.25 * level, 0.01);
   return mapped(picture, (value, k) => {
     const light = terms(Math.floor(k / width), k % width).reduce((sum, term, i) => sum + term * factors[i], 0);

@@ -1,61 +1,45 @@
 /** The lines of ruled and squared paper, taken off a picture of contrast. */
 
-import { largestOfThree, median, medianAlong, plane, roundEven, transposed } from "./filters.js";
+import { largestOfThree, medianAlong, medianByCodes, medianScratch, plane, roundEven, transposed } from "./ndimage.js";
+
+// Of the lines that are looked for, half above and half below the middle of the picture.
+const STEEPEST = 0.17;
+// In so small steps of contrast values are told apart before they are compared.
+const LEVELS = 1024;
 
 /**
  * Without the lines that run through it, level or upright within 17 degrees.
  *
- * @param {import("./filters.js").Plane} contrast
+ * @param {import("./ndimage.js").Plane} contrast
  */
 export function withoutRuling(contrast) {
   return transposed(withoutLevelLines(transposed(withoutLevelLines(contrast))));
 }
 
-/** @param {import("./filters.js").Plane} contrast */
+/** @param {import("./ndimage.js").Plane} contrast */
 function withoutLevelLines(contrast) {
   const { height, width, values } = contrast;
-  const across = (/** @type {number} */ x) => x - (width >> 1);
-  const held = new Float64Array(width);
-
   /**
-   * What each row that slopes so holds in more than half of its pixels.
-   *
-   * @param {number} slope
+   * @param {number[]} slopes
    * @param {number} step
    */
-  const profile = (slope, step) => {
-    const count = Math.ceil(width / step);
-    const shifts = Int32Array.from({ length: count }, (_, k) => roundEven(slope * across(k * step)));
-    const result = new Float64Array(height);
-    for (let y = 0; y < height; y++) {
-      for (let k = 0; k < count; k++) {
-        const row = y + shifts[k];
-        held[k] = values[(row < 0 ? 0 : row < height ? row : height - 1) * width + k * step];
-      }
-      result[y] = median(held, count);
-    }
-    return result;
-  };
-  /** @param {number} slope */
-  const lines = (slope) => {
-    const along = profile(slope, 6);
-    let sum = 0;
-    for (let y = 1; y < height; y++) sum += (along[y] - along[y - 1]) ** 2;
-    return sum;
-  };
-  /** @param {number[]} slopes */
-  const best = (slopes) => {
-    const found = slopes.map(lines);
+  const best = (slopes, step) => {
+    const profile = profiles(contrast, step);
+    const found = slopes.map((slope) => {
+      const along = profile(slope);
+      let sum = 0;
+      for (let y = 1; y < height; y++) sum += (along[y] - along[y - 1]) ** 2;
+      return sum;
+    });
     return slopes[found.indexOf(Math.max(...found))];
   };
-
-  const coarse = best(steps(-0.3, 0.02, 31));
-  const slope = best(steps(coarse - 0.02, 0.005, 9));
-  const along = profile(slope, 1);
+  const coarse = best(steps(-0.3, 0.02, 31), 12);
+  const slope = best(steps(coarse - 0.02, 0.005, 9), 6);
+  const along = profiles(contrast, 1)(slope);
   const around = medianAlong(along, 15);
   // A line that lies between two rows is one of both.
   const line = largestOfThree(along.map((value, y) => Math.max(0, value - around[y])));
-  const shifts = Int32Array.from({ length: width }, (_, x) => roundEven(slope * across(x)));
+  const shifts = shiftsOf(slope, width, 1);
   const result = plane(height, width);
   for (let y = 0, k = 0; y < height; y++) {
     for (let x = 0; x < width; x++, k++) {
@@ -64,6 +48,51 @@ function withoutLevelLines(contrast) {
     }
   }
   return result;
+}
+
+/**
+ * A function of a slope: what each row that slopes so holds in more than half of its pixels.
+ *
+ * @param {import("./ndimage.js").Plane} contrast
+ * @param {number} step Only each so many-th pixel of a row is looked at.
+ */
+function profiles({ height, width, values }, step) {
+  const count = Math.ceil(width / step);
+  // What lies beyond the border is as the row at the border.
+  const beyond = Math.ceil(STEEPEST * width);
+  const padded = new Float64Array((height + 2 * beyond) * count);
+  const codes = new Uint8Array(padded.length);
+  for (let y = 0, k = 0; y < height + 2 * beyond; y++) {
+    const row = Math.min(Math.max(0, y - beyond), height - 1) * width;
+    for (let x = 0; x < width; x += step, k++) {
+      padded[k] = values[row + x];
+      codes[k] = Math.min(Math.max(0, LEVELS * values[row + x]), 255);
+    }
+  }
+  const [heldValues, heldCodes, scratch] = [new Float64Array(count), new Uint8Array(count), medianScratch(count)];
+  return (/** @type {number} */ slope) => {
+    const places = shiftsOf(slope, width, step).map((shift, k) => (beyond + shift) * count + k);
+    const result = new Float64Array(height);
+    for (let y = 0, row = 0; y < height; y++, row += count) {
+      for (let k = 0; k < count; k++) {
+        heldValues[k] = padded[row + places[k]];
+        heldCodes[k] = codes[row + places[k]];
+      }
+      result[y] = medianByCodes(heldValues, heldCodes, scratch);
+    }
+    return result;
+  };
+}
+
+/**
+ * How many rows a line of that slope lies lower in each so many-th column than in the middle one.
+ *
+ * @param {number} slope
+ * @param {number} width
+ * @param {number} step
+ */
+function shiftsOf(slope, width, step) {
+  return Int32Array.from({ length: Math.ceil(width / step) }, (_, k) => roundEven(slope * (k * step - (width >> 1))));
 }
 
 /**

@@ -183,43 +183,44 @@ function firstAt(sorted, value) {
  * @param {number} size
  * @param {1 | -1} sign
  */
-function extremes({ height, width, values }, size, sign) {
-  // Even windows reach one farther to the left for erosion, to the right for dilation.
-  const before = sign > 0 ? (size - 1) >> 1 : size >> 1;
-  const long = height + size - 1;
-  const tall = new Float64Array(long * width);
-  for (let y = 0; y < long; y++) {
-    const row = reflected(y - before, height) * width;
-    for (let x = 0; x < width; x++) tall[y * width + x] = sign * values[row + x];
-  }
-  largestAhead(tall, 0, tall.length, width, size);
-  const result = plane(height, width);
-  const line = new Float64Array(width + size - 1);
-  for (let y = 0; y < height; y++) {
-    for (let k = 0; k < line.length; k++) line[k] = tall[y * width + reflected(k - before, width)];
-    largestAhead(line, 0, line.length, 1, size);
-    for (let x = 0; x < width; x++) result.values[y * width + x] = sign * line[x];
-  }
-  return result;
+function extremes(given, size, sign) {
+  return extremesAlong(extremesAlong(given, size, sign), size, sign);
 }
 
 /**
- * Puts in the place of each value the largest of `size`, from it on, that lie `step` apart: of 2, of 4, …, of all.
+ * The extremes along each row, as columns: in blocks of `size`, from both ends (van Herk, 1992; Gil & Werman, 1993).
  *
- * @param {Float64Array} values
- * @param {number} from
- * @param {number} to
- * @param {number} step
+ * @param {Plane} given
  * @param {number} size
+ * @param {1 | -1} sign
  */
-function largestAhead(values, from, to, step, size) {
-  for (let reach = 1; reach < size; ) {
-    const add = Math.min(reach, size - reach);
-    for (let k = from, ahead = from + add * step; ahead < to; k++, ahead++) {
-      if (values[ahead] > values[k]) values[k] = values[ahead];
+function extremesAlong({ height, width, values }, size, sign) {
+  // Even windows reach one farther to the left for erosion, to the right for dilation.
+  const before = sign > 0 ? (size - 1) >> 1 : size >> 1;
+  const long = width + size - 1;
+  const places = Int32Array.from({ length: long }, (_, k) => reflected(k - before, width));
+  const [line, from, to] = [new Float64Array(long), new Float64Array(long), new Float64Array(long)];
+  const result = plane(width, height);
+  for (let y = 0; y < height; y++) {
+    for (let k = 0; k < long; k++) line[k] = sign * values[y * width + places[k]];
+    for (let start = 0; start < long; start += size) {
+      const last = Math.min(start + size, long) - 1;
+      let most = line[start];
+      for (let k = start; k <= last; k++) {
+        if (line[k] > most) most = line[k];
+        from[k] = most;
+      }
+      most = line[last];
+      for (let k = last; k >= start; k--) {
+        if (line[k] > most) most = line[k];
+        to[k] = most;
+      }
     }
-    reach += add;
+    for (let x = 0, k = size - 1, at = y; x < width; x++, k++, at += height) {
+      result.values[at] = sign * (to[x] > from[k] ? to[x] : from[k]);
+    }
   }
+  return result;
 }
 
 /**
@@ -266,54 +267,68 @@ export function largestOfThree(values) {
 }
 
 /**
- * The median; of an even number, between the two in the middle. The order of the values is lost.
+ * The median; of an even number, between the two in the middle.
  *
  * @param {Float64Array} values
- * @param {number} [count] Of the first so many.
  */
-export function median(values, count = values.length) {
-  const middle = count >> 1;
-  select(values, count, middle);
-  if (count % 2) return values[middle];
-  let below = values[0];
-  for (let k = 1; k < middle; k++) if (values[k] > below) below = values[k];
-  return (below + values[middle]) / 2;
-}
-
-/**
- * Brings the value of rank k to its place: all smaller ones before it (Hoare, 1961).
- *
- * @param {Float64Array} values
- * @param {number} count
- * @param {number} k
- */
-function select(values, count, k) {
-  let [low, high] = [0, count - 1];
-  while (low < high) {
-    const pivot = middleOfThree(values[low], values[(low + high) >> 1], values[high]);
-    let [i, j] = [low, high];
-    while (i <= j) {
-      while (values[i] < pivot) i++;
-      while (values[j] > pivot) j--;
-      if (i <= j) {
-        const value = values[i];
-        values[i++] = values[j];
-        values[j--] = value;
-      }
-    }
-    if (k <= j) high = j;
-    else if (k >= i) low = i;
-    else return;
+export function median(values) {
+  let [low, high] = [values[0], values[0]];
+  for (let k = 1; k < values.length; k++) {
+    if (values[k] < low) low = values[k];
+    else if (values[k] > high) high = values[k];
   }
+  const scale = high > low ? (BINS - 1) / (high - low) : 0;
+  const codes = new Uint8Array(values.length);
+  for (let k = 0; k < values.length; k++) codes[k] = (values[k] - low) * scale;
+  return medianByCodes(values, codes, medianScratch(values.length));
+}
+
+const BINS = 256;
+
+/** @param {number} length Of the values. */
+export function medianScratch(length) {
+  return { counts: new Uint32Array(BINS), few: new Float64Array(length) };
 }
 
 /**
- * @param {number} a
- * @param {number} b
- * @param {number} c
+ * The median of values of which the larger never has the smaller code: of those whose code is in the middle. This takes
+ * no branch that a processor can't foresee.
+ *
+ * @param {Float64Array} values
+ * @param {Uint8Array} codes
+ * @param {ReturnType<typeof medianScratch>} scratch
  */
-function middleOfThree(a, b, c) {
-  return a < b ? (b < c ? b : a < c ? c : a) : a < c ? a : b < c ? c : b;
+export function medianByCodes(values, codes, { counts, few }) {
+  const count = codes.length;
+  counts.fill(0);
+  for (let k = 0; k < count; k++) counts[codes[k]]++;
+  // Of an even number of values two are in the middle, and their codes may differ.
+  const [first, second] = [(count - 1) >> 1, count >> 1];
+  let [low, below] = [0, 0];
+  while (below + counts[low] <= first) below += counts[low++];
+  let [high, to] = [low, below + counts[low]];
+  while (to <= second) to += counts[++high];
+  let taken = 0;
+  for (let k = 0; k < count; k++) if (codes[k] >= low && codes[k] <= high) few[taken++] = values[k];
+  sortFirst(few, taken);
+  return (few[first - below] + few[second - below]) / 2;
+}
+
+/**
+ * @param {Float64Array} values
+ * @param {number} count The first so many are sorted.
+ */
+function sortFirst(values, count) {
+  if (count > 40) {
+    values.subarray(0, count).sort();
+    return;
+  }
+  for (let k = 1; k < count; k++) {
+    const value = values[k];
+    let at = k;
+    for (; at > 0 && values[at - 1] > value; at--) values[at] = values[at - 1];
+    values[at] = value;
+  }
 }
 
 /**
@@ -336,25 +351,25 @@ export function quantile(values, share) {
  * @param {Float64Array} values At least one.
  */
 export function otsu(values) {
-  const BINS = 64;
+  const bins = 64;
   let [low, high] = [values[0], values[0]];
   for (const value of values) {
     if (value < low) low = value;
     if (value > high) high = value;
   }
   if (low === high) return low;
-  const edges = Array.from({ length: BINS + 1 }, (_, k) => (k === BINS ? high : low + k * ((high - low) / BINS)));
-  const counts = new Float64Array(BINS);
+  const edges = Array.from({ length: bins + 1 }, (_, k) => (k === bins ? high : low + k * ((high - low) / bins)));
+  const counts = new Float64Array(bins);
   for (const value of values) {
-    let bin = Math.min(Math.floor(((value - low) / (high - low)) * BINS), BINS - 1);
+    let bin = Math.min(Math.floor(((value - low) / (high - low)) * bins), bins - 1);
     if (value < edges[bin]) bin--;
-    else if (bin < BINS - 1 && value >= edges[bin + 1]) bin++;
+    else if (bin < bins - 1 && value >= edges[bin + 1]) bin++;
     counts[bin]++;
   }
   const middles = edges.slice(1).map((edge, k) => (edge + edges[k]) / 2);
   const sum = middles.reduce((total, middle, k) => total + counts[k] * middle, 0);
   let [best, chosen, below, sumBelow] = [-1, 0, 0, 0];
-  for (let k = 0; k < BINS - 1; k++) {
+  for (let k = 0; k < bins - 1; k++) {
     below += counts[k];
     sumBelow += counts[k] * middles[k];
     const above = values.length - below;
