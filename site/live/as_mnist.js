@@ -1,42 +1,48 @@
-/** A drawing brought to MNIST's size and place, as `helpers.data.as_mnist` does it. */
+/** A drawing as MNIST's digits were made: `helpers.data.as_mnist`. */
 
-import { plane, reduced, roundEven } from "./ndimage.js";
+import { areaMeans } from "./area.js";
+import { toEven } from "./numbers.js";
+
+const FITS_IN = 20;
+const WHOLE = 28;
 
 /**
  * As large as fits in 20×20, its centre of mass in the middle of 28×28, in 256 levels of grey.
  *
- * @param {import("./ndimage.js").Plane} drawing 0 for paper and 1 for ink.
- * @returns {import("./ndimage.js").Plane | null} 28×28 values, 0 to 1; null if there is no ink, or none is left of it at that size.
- * @see LeCun, Bottou, Bengio & Haffner (1998), section III.A.
+ * @param {ArrayLike<number>} drawing 0 for paper and 1 for ink, row by row.
+ * @param {number} [across] The length of a row; without it, the drawing is a square.
+ * @returns {import("./deconvnet.js").Maps | null} null where there is no ink.
  */
-export function asMnist({ height, width, values }) {
-  let [top, left, bottom, right] = [height, width, 0, 0];
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      if (roundEven(255 * values[y * width + x]) === 0) continue;
-      [top, left] = [Math.min(top, y), Math.min(left, x)];
-      [bottom, right] = [y + 1, Math.max(right, x + 1)];
-    }
+export function asMnist(drawing, across = Math.sqrt(drawing.length)) {
+  let [top, bottom, left, right] = [Infinity, -1, across, -1];
+  for (let k = 0; k < drawing.length; k++) {
+    if (toEven(255 * drawing[k]) === 0) continue;
+    const row = Math.floor(k / across);
+    const column = k - row * across;
+    if (row < top) top = row;
+    bottom = row;
+    if (column < left) left = column;
+    if (column > right) right = column;
   }
-  if (bottom === 0) return null;
-  const [tall, wide] = [bottom - top, right - left];
-  const [rows, columns] = [tall, wide].map((side) => Math.max(1, roundEven((20 * side) / Math.max(tall, wide))));
-  const at = (/** @type {number} */ k) => values[(top + Math.floor(k / wide)) * width + left + (k % wide)];
-  const levels = reduced(tall, wide, at, rows, columns).values.map((value) => roundEven(255 * value));
-  let [sum, down, across] = [0, 0, 0];
-  levels.forEach((level, k) => {
-    sum += level;
-    down += level * Math.floor(k / columns);
-    across += level * (k % columns);
+  if (bottom < 0) return null;
+  const sides = [bottom - top + 1, right - left + 1];
+  const [height, width] = sides.map((one) => Math.max(1, toEven((FITS_IN * one) / Math.max(...sides))));
+  const at = (/** @type {number} */ k) => drawing[(top + Math.floor(k / sides[1])) * across + left + (k % sides[1])];
+  const digit = areaMeans(sides[0], sides[1], at, height, width).map((ink) => toEven(255 * ink) / 255);
+  let [sum, down, along] = [0, 0, 0];
+  digit.forEach((ink, k) => {
+    sum += ink;
+    down += Math.floor(k / width) * ink;
+    along += (k % width) * ink;
   });
   if (sum === 0) return null;
   const [y, x] = [
-    [down, rows],
-    [across, columns],
-  ].map(([moment, side]) => Math.min(Math.max(0, roundEven(14 - moment / sum)), 28 - side));
-  const image = plane(28, 28);
-  levels.forEach((level, k) => {
-    image.values[(y + Math.floor(k / columns)) * 28 + x + (k % columns)] = level / 255;
-  });
-  return image;
+    [down, height],
+    [along, width],
+  ].map(([moment, room]) => Math.min(Math.max(0, toEven(WHOLE / 2 - moment / sum)), WHOLE - room));
+  const values = new Float64Array(WHOLE * WHOLE);
+  for (let row = 0; row < height; row++) {
+    values.set(digit.subarray(row * width, (row + 1) * width), (y + row) * WHOLE + x);
+  }
+  return { channels: 1, height: WHOLE, width: WHOLE, values };
 }

@@ -1,6 +1,6 @@
 /**
  * What the finder of digits needs of scipy.ndimage and numpy, with their conventions: at the border a picture is
- * reflected, a window of even length reaches one farther to the left, and half-way cases round to even numbers.
+ * reflected, and a window of even length reaches one farther to the left.
  *
  * Each function gives what theirs gives, to the last bits: sums of many numbers may be taken in another order.
  *
@@ -34,13 +34,6 @@ export function transposed({ height, width, values }) {
   return result;
 }
 
-/** @param {number} value */
-export function roundEven(value) {
-  const down = Math.floor(value);
-  const rest = value - down;
-  return rest < 0.5 || (rest === 0.5 && down % 2 === 0) ? down : down + 1;
-}
-
 /**
  * The place in a picture of `length` that stands for one beyond its border.
  *
@@ -50,29 +43,6 @@ export function roundEven(value) {
 function reflected(at, length) {
   const k = ((at % (2 * length)) + 2 * length) % (2 * length);
   return k < length ? k : 2 * length - 1 - k;
-}
-
-/**
- * The mean of the pixels below each of fewer, larger ones, as by PyTorch's `interpolate(mode="area")`.
- *
- * @param {number} height Of the picture.
- * @param {number} width
- * @param {(k: number) => number} at The value of its pixel k.
- * @param {number} rows Of the result.
- * @param {number} columns
- */
-export function reduced(height, width, at, rows, columns) {
-  const result = plane(rows, columns);
-  for (let y = 0; y < rows; y++) {
-    const [top, bottom] = [Math.floor((y * height) / rows), Math.ceil(((y + 1) * height) / rows)];
-    for (let x = 0; x < columns; x++) {
-      const [left, right] = [Math.floor((x * width) / columns), Math.ceil(((x + 1) * width) / columns)];
-      let sum = 0;
-      for (let row = top; row < bottom; row++) for (let k = left; k < right; k++) sum += at(row * width + k);
-      result.values[y * columns + x] = sum / (bottom - top) / (right - left);
-    }
-  }
-  return result;
 }
 
 // exp(−x²/2) for x from 0 to 4, of which both sides together sum to 1.

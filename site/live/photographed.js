@@ -5,8 +5,10 @@
  * JPEG is decoded, and a large picture reduced, by the browser here and by Pillow and PyTorch there.
  */
 
+import { areaMeans } from "./area.js";
 import { asMnist } from "./as_mnist.js";
-import { closing, gaussian, mapped, median, medianFiltered, opening, otsu, plane, quantile, reduced, roundEven } from "./ndimage.js";
+import { closing, gaussian, mapped, median, medianFiltered, opening, otsu, plane, quantile } from "./ndimage.js";
+import { toEven } from "./numbers.js";
 import { boxAround, near, piecesOf, sideOf } from "./pieces.js";
 import { withoutRuling } from "./ruling.js";
 
@@ -15,7 +17,7 @@ import { withoutRuling } from "./ruling.js";
  * @typedef {import("./pieces.js").Box} Box
  *
  * @typedef {object} Found
- * @property {Plane | null} image 28×28 values as MNIST's, 0 to 1; null if there is no digit.
+ * @property {import("./deconvnet.js").Maps | null} image As MNIST's are; null if there is no digit.
  * @property {Box | null} frame Of the digit, in the photograph's pixels.
  * @property {string} says Why there is none, or what is unusual; "" if nothing is.
  * @property {Plane} ink What was taken for ink, 0 to 1, in a picture that is smaller than the photograph.
@@ -77,7 +79,8 @@ export function findDigit({ height, width, data }) {
     Math.min(height, Math.ceil(bottom * down)),
     Math.min(width, Math.ceil(right * across)),
   ];
-  return { image: asMnist(strokes(ink, chosen)), frame, says: notes.join(" "), ink };
+  const { values, width: columns } = strokes(ink, chosen);
+  return { image: asMnist(values, columns), frame, says: notes.join(" "), ink };
 }
 
 /**
@@ -95,9 +98,9 @@ function reducedGrey(height, width, data) {
   const grey = (/** @type {number} */ k) => red[data[4 * k]] + green[data[4 * k + 1]] + blue[data[4 * k + 2]];
   const side = Math.max(height, width);
   const [rows, columns] = [height, width].map((length) =>
-    side > LONGEST ? Math.max(1, roundEven((length * LONGEST) / side)) : length,
+    side > LONGEST ? Math.max(1, toEven((length * LONGEST) / side)) : length,
   );
-  return reduced(height, width, grey, rows, columns);
+  return plane(rows, columns, areaMeans(height, width, grey, rows, columns));
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The lines of ruled and squared paper, taken off a picture of contrast. */
 
-import { largestOfThree, medianAlong, medianByCodes, medianScratch, plane, roundEven, transposed } from "./ndimage.js";
+import { largestOfThree, medianAlong, medianByCodes, medianScratch, plane, transposed } from "./ndimage.js";
+import { toEven } from "./numbers.js";
 
 // Of the lines that are looked for, half above and half below the middle of the picture.
 const STEEPEST = 0.17;
@@ -92,7 +93,7 @@ function profiles({ height, width, values }, step) {
  * @param {number} step
  */
 function shiftsOf(slope, width, step) {
-  return Int32Array.from({ length: Math.ceil(width / step) }, (_, k) => roundEven(slope * (k * step - (width >> 1))));
+  return Int32Array.from({ length: Math.ceil(width / step) }, (_, k) => toEven(slope * (k * step - (width >> 1))));
 }
 
 /**
