@@ -11,6 +11,7 @@ import { drawADigit, watchTraining } from "./drawing.js";
 import { exploreFeatureMaps } from "./feature_maps.js";
 import { makeFilm } from "./film.js";
 import { makeKeepsakes } from "./keepsakes.js";
+import { photographs } from "./photographs.js";
 import { makeReadable } from "./readable.js";
 import { HERE, given } from "./source.js";
 import { exploreSteps } from "./steps.js";
@@ -27,6 +28,12 @@ import { exploreSwitches } from "./switches.js";
 /** @type {Record<string, Panel>} */
 const PANELS = {
   drawing: (el, source) => show(el, drawADigit(source)),
+  photo: (el, source) => {
+    const { model, element } = photographs(source);
+    show(el, model);
+    el.prepend(element);
+    return model;
+  },
   "feature-maps": (el, source) => show(el, exploreFeatureMaps(source)),
   steps: (el, source) => show(el, exploreSteps(source)),
   switches: (el, source) => show(el, exploreSwitches(source)),
