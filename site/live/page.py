@@ -59,7 +59,7 @@ def script(name: str) -> str:
 
     Long comments stay at home.
     """
-    text = re.sub(r"^ */\*\*.*?\*/\n", "", module(HERE / name), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^ */\*\*(?:(?!\*/).)*\*/\n", "", module(HERE / name), flags=re.MULTILINE | re.DOTALL)
     return f'(() => {{\n"use strict";\n{text}}})();\n'
 
 
