@@ -32,7 +32,7 @@ const PANELS = {
   photo: (el, source) => {
     const { model, element } = photographs(source);
     show(el, model);
-    el.prepend(element);
+    el.querySelector(".pictures")?.prepend(element);
     return model;
   },
   "feature-maps": (el, source) => show(el, exploreFeatureMaps(source)),

@@ -17,7 +17,7 @@ const PRIVATE = "The camera's pictures stay in this page: none is stored, and no
 const OPENING = "Choose a photograph, or start the camera.";
 const STARTING = "The camera starts. The browser may ask you whether it is allowed.";
 
-/** @param {import("./source.js").Given} given */
+/** @param {import("./given.js").Given} given */
 export function photographs({ network, palettes }) {
   const maps = allMaps();
   const shown = sight();
@@ -158,11 +158,11 @@ function desk(picture) {
   take.classList.add("for-fingers");
   [take, choose, camera].forEach((button) => (button.type = "button"));
   [take, choose].forEach((button, k) => button.addEventListener("click", () => choosers[k].click()));
-  row.append(take, choose, camera, make("span", "private", PRIVATE), ...choosers);
+  row.append(take, choose, camera, ...choosers);
   const says = make("p", "says");
   const aloud = make("output", "aloud");
   aloud.setAttribute("role", "status");
-  element.append(row, picture, says, aloud);
+  element.append(row, make("p", "private", PRIVATE), picture, says, aloud);
 
   let timer = 0;
   /** @param {string} words */
