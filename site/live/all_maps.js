@@ -40,6 +40,8 @@ export function allMaps() {
     /** Which of them is shown large. */
     map,
     parts: [shares, read, seen, ...thumbnails],
+    /** As what the last image was read; null if there was none. @type {string | null} */
+    reading: null,
     /**
      * @param {import("./lenet5.js").LeNet5} network
      * @param {Maps | null} image null where there is none.
@@ -51,6 +53,7 @@ export function allMaps() {
       const large = pictures[layer - 1][k];
       const best = trace.probabilities.indexOf(Math.max(...trace.probabilities));
       shares.show(image ? trace.probabilities : null);
+      this.reading = image ? CLASSES[best] : null;
       read.show(image ? `read as ${CLASSES[best]}` : none, [panelOf(image ?? nothing, 0, "ink")], 1, text);
       const range = `in pixels: ${rangeOf(large.values)}`;
       seen.show(`what map ${k} of layer ${layer} saw`, [panelOf(large, 0, "signed")], end, range);

@@ -39,7 +39,7 @@ export function photographs({ network, palettes }) {
    *
    * @param {HTMLCanvasElement} picture
    * @param {ImageData} pixels Its own.
-   * @param {string} found What is said of a digit.
+   * @param {string} found What a sentence about a digit begins with.
    * @param {() => boolean} isWanted Asked when the answer is there.
    */
   async function look(picture, pixels, found, isWanted) {
@@ -52,8 +52,8 @@ export function photographs({ network, palettes }) {
     if (!isWanted()) return;
     image = told.image;
     shown.show(picture, told.frame);
-    say(image ? `${found} ${told.says}`.trimEnd() : told.says);
     model.answer();
+    say(image ? `${found}, read as ${maps.reading}. ${told.says}`.trimEnd() : told.says);
   }
 
   /** @param {string} words Why there is nothing to be seen. */
@@ -84,7 +84,7 @@ export function photographs({ network, palettes }) {
       const picture = make("canvas");
       [picture.width, picture.height] = [pixels.width, pixels.height];
       picture.getContext("2d")?.putImageData(pixels, 0, 0);
-      await look(picture, pixels, "This is the digit of the photograph.", () => mine === asked);
+      await look(picture, pixels, "This is the digit of the photograph", () => mine === asked);
     }),
   );
 
@@ -106,7 +106,7 @@ export function photographs({ network, palettes }) {
       const [width, height] = [video.videoWidth, video.videoHeight].map((side) => Math.max(1, Math.round(side * scale)));
       if (taken.width !== width || taken.height !== height) [taken.width, taken.height] = [width, height];
       context.drawImage(video, 0, 0, width, height);
-      await look(taken, context.getImageData(0, 0, width, height), "A digit is there.", camera.isOn);
+      await look(taken, context.getImageData(0, 0, width, height), "A digit is there", camera.isOn);
       shown.element.dataset.came = `${at}`; // milliseconds, when the frame that is shown came
     }
     isLooking = false;
