@@ -22,6 +22,7 @@ export function areaMeans(height, width, at, rows, columns) {
         const end = row * width + right;
         for (let place = row * width + left; place < end; place++) sum += at(place);
       }
+      // As PyTorch divides, so that what lies between two levels of grey is rounded alike.
       means[k] = sum / (bottom - top) / (right - left);
     }
   }

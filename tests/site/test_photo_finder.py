@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from photographs import easy, hard, photograph
 from torch import Tensor
 
+from helpers.explorers.page import module
 from helpers.photographed import NoDigit, find_digit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,8 +49,10 @@ def in_node(photos: list[Tensor], folder: Path) -> subprocess.Popen:
         pytest.skip("there is no node to run the module with")
     (folder / "photographs.bin").write_bytes(b"".join(photo.numpy().tobytes() for photo in photos))
     (folder / "shapes.json").write_text(json.dumps([photo.shape[1:] for photo in photos]))
+    finder = folder / "finder.mjs"
+    finder.write_text(f"{module(FINDER)}\nexport {{ findDigit }};\n", encoding="utf-8")
     script = Path(__file__).with_name("find_digits.mjs")
-    return subprocess.Popen([node, str(script), str(FINDER), str(folder)], stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([node, str(script), str(finder), str(folder)], stderr=subprocess.PIPE, text=True)
 
 
 def both(photos: list[Tensor], folder: Path) -> list[tuple[Seen, Seen]]:
