@@ -57,5 +57,7 @@ def write_film(path: Path, digits: Tensor) -> None:
 
 def told(levels: list[float]) -> tuple[str, int]:
     """What there is to be seen, and the number of the digit, from the two squares."""
+    # Chromium takes a JPEG's full range of grey for that of television, from 16 to 235.
+    levels = [16 + level * 219 / 255 for level in levels]
     state = min(LEVELS, key=lambda name: abs(LEVELS[name] - levels[0]))
     return state, round((levels[1] - 60) / 14)
