@@ -34,22 +34,16 @@ export function photographs({ network, palettes }) {
     more: { tell: () => ({}), take: () => {}, isWhole: () => image === null },
   });
 
+  /** @param {ImageData} pixels What is in them; or why that can't be told. */
+  const look = (pixels) =>
+    findInThread(pixels).catch((error) => ({ image: null, frame: null, says: /** @type {Error} */ (error).message }));
+
   /**
-   * Look at the picture on a canvas, and show what was found in it.
-   *
    * @param {HTMLCanvasElement} picture
-   * @param {ImageData} pixels Its own.
+   * @param {Awaited<ReturnType<typeof look>>} told What is in it.
    * @param {string} found What a sentence about a digit begins with.
-   * @param {() => boolean} isWanted Asked when the answer is there.
    */
-  async function look(picture, pixels, found, isWanted) {
-    let told;
-    try {
-      told = await findInThread(pixels);
-    } catch (error) {
-      told = { image: null, frame: null, says: /** @type {Error} */ (error).message };
-    }
-    if (!isWanted()) return;
+  function show(picture, told, found) {
     image = told.image;
     shown.show(picture, told.frame);
     model.answer();
@@ -84,30 +78,43 @@ export function photographs({ network, palettes }) {
       const picture = make("canvas");
       [picture.width, picture.height] = [pixels.width, pixels.height];
       picture.getContext("2d")?.putImageData(pixels, 0, 0);
-      await look(picture, pixels, "This is the digit of the photograph", () => mine === asked);
+      const told = await look(pixels);
+      if (mine === asked) show(picture, told, "This is the digit of the photograph");
     }),
   );
 
   // --- the camera
 
-  const taken = make("canvas");
-  const context = /** @type {CanvasRenderingContext2D} */ (taken.getContext("2d", { willReadFrequently: true }));
+  // One that is looked at, and one that is shown meanwhile.
+  const canvases = [make("canvas"), make("canvas")];
   /** The newest frame that nobody has looked at yet: @type {{video: HTMLVideoElement, at: number} | null} */
   let newest = null;
   let isLooking = false;
 
+  function takeFrame() {
+    if (!newest || !camera.isOn()) return null;
+    const { video, at } = newest;
+    newest = null;
+    const picture = canvases.reverse()[0];
+    const scale = Math.min(1, LONGEST / Math.max(video.videoWidth, video.videoHeight));
+    const [width, height] = [video.videoWidth, video.videoHeight].map((side) => Math.max(1, Math.round(side * scale)));
+    if (picture.width !== width || picture.height !== height) [picture.width, picture.height] = [width, height];
+    const context = /** @type {CanvasRenderingContext2D} */ (picture.getContext("2d", { willReadFrequently: true }));
+    context.drawImage(video, 0, 0, width, height);
+    return { picture, at, told: look(context.getImageData(0, 0, width, height)) };
+  }
+
   async function lookAtFrames() {
     if (isLooking) return;
     isLooking = true;
-    while (newest && camera.isOn()) {
-      const { video, at } = newest;
-      newest = null;
-      const scale = Math.min(1, LONGEST / Math.max(video.videoWidth, video.videoHeight));
-      const [width, height] = [video.videoWidth, video.videoHeight].map((side) => Math.max(1, Math.round(side * scale)));
-      if (taken.width !== width || taken.height !== height) [taken.width, taken.height] = [width, height];
-      context.drawImage(video, 0, 0, width, height);
-      await look(taken, context.getImageData(0, 0, width, height), "A digit is there", camera.isOn);
-      shown.element.dataset.came = `${at}`; // milliseconds, when the frame that is shown came
+    for (let frame = takeFrame(); frame; ) {
+      const told = await frame.told;
+      if (!camera.isOn()) break;
+      // The thread goes on with the next frame while this one is drawn.
+      const next = takeFrame();
+      show(frame.picture, told, "A digit is there");
+      shown.element.dataset.came = `${frame.at}`; // milliseconds, when the frame that is shown came
+      frame = next;
     }
     isLooking = false;
   }
