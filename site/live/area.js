@@ -3,13 +3,13 @@
 /**
  * The mean of the pixels below each of the larger ones. Some lie below two.
  *
+ * @param {Float64Array} pixels Row by row.
  * @param {number} height
  * @param {number} width
- * @param {(k: number) => number} at The value of pixel k, row by row.
  * @param {number} rows Of the result.
  * @param {number} columns
  */
-export function areaMeans(height, width, at, rows, columns) {
+export function areaMeans(pixels, height, width, rows, columns) {
   const means = new Float64Array(rows * columns);
   for (let y = 0, k = 0; y < rows; y++) {
     const top = Math.floor((y * height) / rows);
@@ -20,7 +20,7 @@ export function areaMeans(height, width, at, rows, columns) {
       let sum = 0;
       for (let row = top; row < bottom; row++) {
         const end = row * width + right;
-        for (let place = row * width + left; place < end; place++) sum += at(place);
+        for (let at = row * width + left; at < end; at++) sum += pixels[at];
       }
       // As PyTorch divides, so that what lies between two levels of grey is rounded alike.
       means[k] = sum / (bottom - top) / (right - left);

@@ -27,8 +27,11 @@ export function asMnist(drawing, across = Math.sqrt(drawing.length)) {
   if (bottom < 0) return null;
   const sides = [bottom - top + 1, right - left + 1];
   const [height, width] = sides.map((one) => Math.max(1, toEven((FITS_IN * one) / Math.max(...sides))));
-  const at = (/** @type {number} */ k) => drawing[(top + Math.floor(k / sides[1])) * across + left + (k % sides[1])];
-  const digit = areaMeans(sides[0], sides[1], at, height, width).map((ink) => toEven(255 * ink) / 255);
+  const cropped = new Float64Array(sides[0] * sides[1]);
+  for (let row = top, k = 0; row <= bottom; row++) {
+    for (let column = left; column <= right; column++, k++) cropped[k] = drawing[row * across + column];
+  }
+  const digit = areaMeans(cropped, sides[0], sides[1], height, width).map((ink) => toEven(255 * ink) / 255);
   let [sum, down, along] = [0, 0, 0];
   digit.forEach((ink, k) => {
     sum += ink;

@@ -236,52 +236,88 @@ export function largestOfThree(values) {
   return values.map((value, k) => Math.max(values[Math.max(0, k - 1)], value, values[Math.min(values.length - 1, k + 1)]));
 }
 
+const BINS = 256;
+
 /**
  * The median; of an even number, between the two in the middle.
  *
  * @param {Float64Array} values
  */
 export function median(values) {
-  let [low, high] = [values[0], values[0]];
-  for (let k = 1; k < values.length; k++) {
-    if (values[k] < low) low = values[k];
-    else if (values[k] > high) high = values[k];
+  let [first, second] = [(values.length - 1) >> 1, values.length >> 1];
+  let few = values;
+  // Values are counted in bins, then only those of the bin in the middle, until few are left.
+  for (;;) {
+    let [least, most] = [few[0], few[0]];
+    for (let k = 1; k < few.length; k++) {
+      if (few[k] < least) least = few[k];
+      else if (few[k] > most) most = few[k];
+    }
+    if (least === most) return least;
+    if (few.length <= 2 * BINS) {
+      const sorted = few.slice().sort();
+      return (sorted[first] + sorted[second]) / 2;
+    }
+    const scale = (BINS - 1) / (most - least);
+    const codes = new Uint8Array(few.length);
+    const counts = new Uint32Array(BINS);
+    for (let k = 0; k < few.length; k++) {
+      codes[k] = (few[k] - least) * scale;
+      counts[codes[k]]++;
+    }
+    const { low, high, below } = middleOf(counts, first, second);
+    const left = new Float64Array(few.length);
+    let count = 0;
+    for (let k = 0; k < few.length; k++) if (codes[k] === low || codes[k] === high) left[count++] = few[k];
+    few = left.subarray(0, count);
+    first -= below;
+    second -= below;
   }
-  const scale = high > low ? (BINS - 1) / (high - low) : 0;
-  const codes = new Uint8Array(values.length);
-  for (let k = 0; k < values.length; k++) codes[k] = (values[k] - low) * scale;
-  return medianByCodes(values, codes, medianScratch(values.length));
-}
-
-const BINS = 256;
-
-/** @param {number} length Of the values. */
-export function medianScratch(length) {
-  return { counts: new Uint32Array(BINS), few: new Float64Array(length) };
 }
 
 /**
- * The median of values of which the larger never has the smaller code: of those whose code is in the middle. This takes
- * no branch that a processor can't foresee.
+ * The bins in which the values of two ranks lie that follow each other, and how many values lie below.
+ *
+ * @param {Uint32Array} counts
+ * @param {number} first
+ * @param {number} second
+ */
+function middleOf(counts, first, second) {
+  let low = 0;
+  let below = 0;
+  while (below + counts[low] <= first) below += counts[low++];
+  let high = low;
+  let to = below + counts[low];
+  while (to <= second) to += counts[++high];
+  return { low, high, below };
+}
+
+/**
+ * A function that gives the median of some of the `values`, of which a larger one never has a smaller code: of those whose
+ * code is in the middle. This takes no branch that a processor can't foresee.
  *
  * @param {Float64Array} values
  * @param {Uint8Array} codes
- * @param {ReturnType<typeof medianScratch>} scratch
+ * @param {number} count How many there are in each median.
+ * @returns {(start: number, places?: Int32Array) => number} Of those at these places after the start, or that follow it.
  */
-export function medianByCodes(values, codes, { counts, few }) {
-  const count = codes.length;
-  counts.fill(0);
-  for (let k = 0; k < count; k++) counts[codes[k]]++;
+export function makeMedian(values, codes, count) {
+  const [counts, few] = [new Uint32Array(BINS), new Float64Array(count)];
+  const following = Int32Array.from({ length: count }, (_, k) => k);
   // Of an even number of values two are in the middle, and their codes may differ.
   const [first, second] = [(count - 1) >> 1, count >> 1];
-  let [low, below] = [0, 0];
-  while (below + counts[low] <= first) below += counts[low++];
-  let [high, to] = [low, below + counts[low]];
-  while (to <= second) to += counts[++high];
-  let taken = 0;
-  for (let k = 0; k < count; k++) if (codes[k] >= low && codes[k] <= high) few[taken++] = values[k];
-  sortFirst(few, taken);
-  return (few[first - below] + few[second - below]) / 2;
+  return (start, places = following) => {
+    counts.fill(0);
+    for (let k = 0; k < count; k++) counts[codes[start + places[k]]]++;
+    const { low, high, below } = middleOf(counts, first, second);
+    let taken = 0;
+    for (let k = 0; k < count; k++) {
+      const code = codes[start + places[k]];
+      if (code === low || code === high) few[taken++] = values[start + places[k]];
+    }
+    sortFirst(few, taken);
+    return (few[first - below] + few[second - below]) / 2;
+  };
 }
 
 /**

@@ -95,12 +95,13 @@ function reducedGrey(height, width, data) {
   const [red, green, blue] = [0.299, 0.587, 0.114].map((weight) =>
     Float64Array.from({ length: 256 }, (_, level) => weight * (level / 255)),
   );
-  const grey = (/** @type {number} */ k) => red[data[4 * k]] + green[data[4 * k + 1]] + blue[data[4 * k + 2]];
+  const grey = new Float64Array(height * width);
+  for (let k = 0, at = 0; k < grey.length; k++, at += 4) grey[k] = red[data[at]] + green[data[at + 1]] + blue[data[at + 2]];
   const side = Math.max(height, width);
   const [rows, columns] = [height, width].map((length) =>
     side > LONGEST ? Math.max(1, toEven((length * LONGEST) / side)) : length,
   );
-  return plane(rows, columns, areaMeans(height, width, grey, rows, columns));
+  return plane(rows, columns, areaMeans(grey, height, width, rows, columns));
 }
 
 /**

@@ -8,7 +8,7 @@ import pytest
 import torch
 from chromium import FLAGS, program
 from film import RATE, told, write_film
-from test_axe import RUN, axe  # noqa: F401
+from test_axe import RUN
 
 WATCH = Path(__file__).with_name("film_watch.js").read_text(encoding="utf-8")
 # Keeps what the page is lent, to see whether it gives it back.
@@ -238,7 +238,7 @@ def test_when_it_is_not_wanted_any_more_before_it_is_lent(box):
     assert is_off(box)
 
 
-def test_axe_finds_nothing_while_it_runs(box, axe):  # noqa: F811
+def test_axe_finds_nothing_while_it_runs(box, axe):
     start(box)
     says(box, "read as")
     box.page.evaluate(axe)
