@@ -500,7 +500,7 @@ def test_an_extra_is_installed_when_it_is_needed_and_once(computer):
     computer.make("run")
     latencies, side_by_side = module().LATENCIES, " ".join(module().SIDE_BY_SIDE)
     browser = [
-        f"python -m pytest tests/browser --ignore {latencies} {side_by_side}",
+        f"python -m pytest tests/browser --ignore {latencies} {side_by_side} {module().AS_SORTED}",
         f"python -m pytest {latencies}",
     ]
     assert computer.make("test-browser") == [f"{PIP} playwright>=1", *browser]

@@ -138,6 +138,18 @@ def test_a_hand_in_the_page_is_answered(sent, model, images):
     assert "at_digit" not in sent[-1][2]["state"]  # the hand may have moved on
 
 
+def test_two_controls_that_a_hand_has_moved_meanwhile_are_one_answer(sent, model, images):
+    """A page gathers them while the kernel is busy. An answer to one alone would send the other back."""
+    explorer = explore_feature_maps(model, images, LABELS).at(digit=0, layer=2, map=3)
+    before = len(sent)
+    from_the_page(explorer, at_digit=7, at_map=5)
+    echo, answer = (data for _, _, data in sent[before:])
+    assert (echo["method"], answer["method"]) == ("echo_update", "update")
+    assert (explorer.controls["digit"].value, explorer.controls["map"].value) == (7, 5)
+    assert answer["state"]["words_1"]["label"].startswith("map 5")
+    assert not {"at_digit", "at_map"} & answer["state"].keys()
+
+
 def test_where_a_control_can_no_longer_stand_is_said_to_the_page(sent, model, images):
     explorer = explore_feature_maps(model, images, LABELS).at(layer=1, map=5)
     from_the_page(explorer, at_map=15)

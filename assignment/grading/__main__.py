@@ -5,11 +5,13 @@ In the folder of the course: python -m grading inside_lenet5. Interrupted and st
 
 import argparse
 import logging
+import math
 import re
+import shlex
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -23,6 +25,7 @@ from grading.collect import looking
 from grading.converter import Stopped, TakingIn, has_gradebook
 from grading.export import export
 from grading.judge import Judge
+from grading.learned import CellTime, times_of
 from grading.names import one_line
 from grading.outcomes import Outcome, State
 from grading.parallel import grade_all
@@ -39,9 +42,12 @@ _STATES: tuple[State, ...] = ("graded", "as before", "not gradable", "lost")
 class Progress:
     """A bar that names who is being graded and what failed, and the outcomes."""
 
-    def __init__(self, bar: tqdm, kept: list[str]) -> None:
+    def __init__(self, bar: tqdm, kept: list[str], limit: CellTime) -> None:
         self.outcomes: list[Outcome] = []
-        self._bar, self._kept = bar, kept
+        self._bar, self._kept, self._limit = bar, kept, limit
+
+    def cell_time(self) -> int:
+        return self._limit.seconds
 
     def running(self, students: Sequence[str]) -> None:
         failed = sum(outcome.state in ("not gradable", "lost") for outcome in self.outcomes)
@@ -56,6 +62,7 @@ class Progress:
             self._bar.write(f"Not graded: {one_line(outcome.student)}: {outcome.reason}", file=sys.stderr)
         if done is not None:
             self._kept += done.kept
+            self._limit.learn(outcome.student, done.times)
             for line in done.errors:
                 self._bar.write(line, file=sys.stderr)
 
@@ -75,11 +82,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         students = _students(converter, given.student)
         # Tables that are missing are made here, by one process.
         converter.begin()
-        wanted = [student for student, folder in students.items() if _is_missing(converter, student, folder)]
+        asked = dict.fromkeys(given.student or students)
+        wanted = [student for student in asked if _is_missing(converter, student, students[student])]
+        judge = Judge(parent=app)
+        limit = CellTime(judge.timeout, given.learn_limit)
+        for student in students.keys() - set(wanted):
+            limit.learn(student, times_of(converter.place(student)))
         with tqdm(total=len(wanted), desc=run.assignment, bar_format=_BAR, disable=not wanted) as bar:
-            progress = Progress(bar, converter.kept)
+            progress = Progress(bar, converter.kept, limit)
             if wanted:
-                with _workers(given, Judge(parent=app), len(wanted)) as client:
+                with _workers(given, judge, len(wanted)) as client:
                     grade_all(client, run, wanted, progress)
     except (BadSettings, NoCluster, Stopped) as error:
         sys.exit(str(error))
@@ -89,14 +101,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if outcome.state == "lost":
             converter.clear(outcome.student)
     converter.end()
-    before = [Outcome(student, "as before", "", 0, 0) for student in students.keys() - set(wanted)]
-    outcomes = sorted([*progress.outcomes, *before], key=lambda outcome: outcome.student)
     looks = looking(settings, app.coursedir.db_url)
     files = export(settings, app.coursedir.db_url, None, why_not=looks).files
+    outcomes = [*progress.outcomes, *_others(converter, students, {one.student for one in progress.outcomes}, looks)]
+    outcomes.sort(key=lambda outcome: outcome.student)
     seconds = monotonic() - began
-    files.append(report.write(settings.course, settings.name, outcomes, seconds, app.coursedir.db_url))
-    print(_summary(outcomes, seconds), *files, sep="\n")
-    if any(outcome.reason for outcome in outcomes):
+    files.append(report.write(settings.course, settings.name, outcomes, seconds, app.coursedir.db_url, limit.stopped))
+    of_run = [one for one in outcomes if one.student in asked]
+    command = f"python -m grading {shlex.join([run.assignment, *run.arguments])} --force --student"
+    print(_summary(of_run, seconds), *limit.said(command), *files, sep="\n")
+    if any(outcome.reason for outcome in of_run):
         sys.exit(1)
 
 
@@ -111,6 +125,15 @@ def _read(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Run]:
     parser.add_argument("assignment", help="its name, such as inside_lenet5")
     parser.add_argument("--student", action="append", help="grade this one alone; may be given several times")
     parser.add_argument("--force", action="store_true", help="grade again what has not changed")
+    parser.add_argument(
+        "--learn-limit",
+        metavar="K",
+        type=_factor,
+        nargs="?",
+        const=5,
+        help="when ten submissions are right, let a cell run for K times the slowest of theirs, 60 s at least and the "
+        "usual time at most; K is 5 if you leave it out",
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--workers", type=int, help="how many grade at a time; as many as cores and memory allow")
     where.add_argument("--scheduler", metavar="ADDRESS", help="use the cluster with this scheduler of Dask's")
@@ -127,11 +150,32 @@ def _students(converter: TakingIn, wanted: Sequence[str] | None) -> dict[str, Pa
     students = converter.submissions()
     if missing := [student for student in wanted or () if student not in students]:
         raise Stopped(f"--student {missing[0]}: nothing was handed in by that name")
-    return {student: students[student] for student in wanted or students}
+    return students
+
+
+def _factor(text: str) -> float:
+    factor = float(text)
+    if not 1 <= factor < math.inf:
+        raise ValueError(text)
+    return factor
 
 
 def _is_missing(converter: TakingIn, student: str, folder: Path) -> bool:
     return converter.is_wanted(student, folder) or not mark(converter, student).exists()
+
+
+def _others(
+    converter: TakingIn, students: Mapping[str, Path], in_run: Collection[str], looks: Callable[[Path], str]
+) -> Iterator[Outcome]:
+    """What there is of those who were not graded in this run. Of who still waits for it there is nothing."""
+    converter.force = False
+    for student, folder in students.items():
+        if student in in_run:
+            continue
+        if not _is_missing(converter, student, folder):
+            yield Outcome(student, "as before", "", 0, 0)
+        elif reason := looks(folder):
+            yield Outcome(student, "not gradable", reason, 0, 0)
 
 
 @contextmanager

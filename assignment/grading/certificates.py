@@ -26,12 +26,15 @@ def make(folder: Path) -> Path:
     role = {"cert": str(certificate), "key": str(key)}
     tls = {"ca-file": str(certificate), "scheduler": role, "worker": role, "client": role}
     comm = {"default-scheme": "tls", "require-encryption": True, "tls": tls}
+    # Nobody looks at them, and they would be open to whoever reaches the ports.
+    no_pages: dict[str, dict] = {"http": {"routes": []}}
+    dask = {"distributed": {"comm": comm, "scheduler": no_pages, "worker": no_pages}}
     settings = folder / "dask.yaml"
     for path, content in (
         (certificate, security.tls_ca_file),
         (key, security.tls_client_key),
         # JSON is YAML.
-        (settings, json.dumps({"distributed": {"comm": comm}}, indent=1) + "\n"),
+        (settings, json.dumps(dask, indent=1) + "\n"),
     ):
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(content)

@@ -1,10 +1,33 @@
-"""The points of a whole class, as they stand in the gradebook."""
+"""The points of a whole class, as they stand in the gradebook: whoever wants points reads them here."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from nbgrader.api import Grade, Gradebook, Student, SubmittedAssignment, SubmittedNotebook
+from nbgrader.api import BaseCell, Comment, Grade, Gradebook, Student, SubmittedAssignment, SubmittedNotebook
 from sqlalchemy import select
+
+
+@dataclass(frozen=True)
+class Points:
+    """Those of one part; None where the judge, or a person, gave none."""
+
+    most: float
+    judge: float | None
+    hand: float | None
+    extra: float = 0
+
+    @property
+    def given(self) -> float | None:
+        """A person's, where there are some, else the judge's; None where a person has yet to give them."""
+        base = self.judge if self.hand is None else self.hand
+        return None if base is None else base + self.extra
+
+    @property
+    def points(self) -> float:
+        """All that are given so far."""
+        return self.extra if self.given is None else self.given
 
 
 @dataclass
@@ -14,15 +37,22 @@ class Graded:
     Attributes:
         name: last and first, as far as the gradebook has them.
         late: the points that being late takes off.
-        parts: the points of each, a person's where there are some, else the machine's; None where a person has yet to
-            give them.
-        by_hand: how many of them a person gave.
+        points_of: each part's.
     """
 
     name: str
     late: float
-    parts: dict[str, float | None] = field(default_factory=dict)
-    by_hand: int = 0
+    points_of: dict[str, Points] = field(default_factory=dict)
+
+    @cached_property
+    def parts(self) -> dict[str, float | None]:
+        """The points of each part, a person's where there are some; None where a person has yet to give them."""
+        return {name: one.given for name, one in self.points_of.items()}
+
+    @property
+    def by_hand(self) -> int:
+        """In how many parts a person gave them."""
+        return sum(one.hand is not None for one in self.points_of.values())
 
     @property
     def points(self) -> float:
@@ -54,7 +84,7 @@ def points_of_class(db_url: str, assignment: str) -> ClassPoints:
         rows = gradebook.db.execute(
             select(
                 *(Student.id, Student.last_name, Student.first_name, SubmittedNotebook.late_submission_penalty),
-                *(Grade.cell_id, Grade.auto_score, Grade.manual_score, Grade.score),
+                *(Grade.cell_id, Grade.auto_score, Grade.manual_score, Grade.extra_credit),
             )
             .select_from(Grade)
             .join(SubmittedNotebook, Grade.notebook_id == SubmittedNotebook.id)
@@ -62,10 +92,30 @@ def points_of_class(db_url: str, assignment: str) -> ClassPoints:
             .join(Student, SubmittedAssignment.student_id == Student.id)
             .where(SubmittedAssignment.assignment_id == asked.id)
         )
-        for student, last, first, late, cell, by_machine, by_hand, score in rows:
+        for student, last, first, late, cell, judge, hand, extra in rows:
             if student not in students:
                 students[student] = Graded(", ".join(filter(None, (last, first))), late or 0)
-            is_given = by_machine is not None or by_hand is not None
-            students[student].parts[cells[cell].name] = score if is_given else None
-            students[student].by_hand += by_hand is not None
+            part = cells[cell]
+            students[student].points_of[part.name] = Points(part.max_score, judge, hand, extra or 0)
         return ClassPoints({cell.name: cell.max_score for cell in cells.values()}, students)
+
+
+def comments_of_class(db_url: str, assignment: str) -> dict[str, dict[str, str]]:
+    """What is written below each cell, by the students and the names of the cells, as a page of feedback shows it.
+
+    Raises:
+        MissingEntry: the gradebook does not have the assignment.
+    """
+    comments: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    with Gradebook(db_url) as gradebook:
+        rows = gradebook.db.execute(
+            select(SubmittedAssignment.student_id, BaseCell.name, Comment.comment)
+            .select_from(Comment)
+            .join(SubmittedNotebook, Comment.notebook_id == SubmittedNotebook.id)
+            .join(SubmittedAssignment, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
+            .join(BaseCell, Comment.cell_id == BaseCell.id)
+            .where(SubmittedAssignment.assignment_id == gradebook.find_assignment(assignment).id)
+        )
+        for student, cell, comment in rows:
+            comments[student][cell] = comment or ""
+    return dict(comments)

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from nbgrader.api import MissingEntry
 
 from grading.converter import handed_out, has_gradebook
+from grading.gradebooks import NoGradebook, add_option, gradebook_of, said_in_a_sentence
 from grading.handed_in import IGNORED, USUAL
 from grading.intake import take_in
 from grading.names import one_line
@@ -27,24 +28,35 @@ from grading.platforms.downloads import BadDownload, HandedIn, read_download
 from grading.platforms.names import same_name
 from grading.platforms.roster import Roster, read_roster
 from grading.platforms.tables import BadTable
+from grading.roster import STUDENTS
 from grading.settings import COURSE, BadSettings, Settings, settings_of
 from grading.which_notebook import Assignment, NotGraded
 from helpers.messages import sentence
 
-NEW, CHANGED, BEFORE, LEFT, MISSING = "new", "changed", "as before", "left as it was", "missing"
+NEW, CHANGED, BEFORE, LEFT = "new", "changed", "as before", "left as it was"
+TYPED, MISSING = "only typed", "missing"
 # The states of which each student is named.
-_NAMED = (CHANGED, LEFT, MISSING)
+_NAMED = (CHANGED, LEFT, TYPED, MISSING)
 
 
 @dataclass
 class Line:
-    """What there is to say of one student."""
+    """What there is to say of one student.
+
+    Attributes:
+        typed: what was typed on the platform, beside files or alone; or nothing.
+    """
 
     number: str
     name: str
     state: str
     doubts: list[str] = field(default_factory=list)
     late: bool = False
+    typed: str = ""
+
+    @property
+    def whose(self) -> str:
+        return one_line(f"{self.number} {self.name}").strip()
 
 
 @dataclass
@@ -60,20 +72,27 @@ class Report:
     def text(self) -> str:
         counts = Counter(line.state for line in self.lines)
         doubtful = [line for line in self.lines if line.doubts]
-        said = ", ".join(f"{counts[state]} {state}" for state in (NEW, CHANGED, BEFORE, LEFT, MISSING) if counts[state])
+        said = ", ".join(
+            f"{counts[state]} {state}" for state in (NEW, CHANGED, BEFORE, LEFT, TYPED, MISSING) if counts[state]
+        )
         lines = [f"{f'From {self.platform}: ' if self.platform else ''}{said or 'nothing'}; {len(doubtful)} doubtful"]
         for line in self.lines:
             if line.state in _NAMED or line.doubts:
-                whose, why = one_line(f"{line.number} {line.name}").strip(), "; ".join(map(one_line, line.doubts))
-                lines.append(f"    {line.state:<14}  {whose}{f'  doubtful: {why}' if why else ''}")
-        if late := [f"{line.number} {line.name}" for line in self.lines if line.late]:
-            lines.append(f"Marked as late by {self.platform}, without a time: {', '.join(map(one_line, late))}")
+                why = "; ".join(map(one_line, line.doubts))
+                lines.append(f"    {line.state:<14}  {line.whose}{f'  doubtful: {why}' if why else ''}")
+        if late := [line.whose for line in self.lines if line.late]:
+            lines.append(f"Marked as late by {self.platform}, without a time: {', '.join(late)}")
+        if typed := [f"{line.whose} ({line.typed})" for line in self.lines if line.typed and line.state != TYPED]:
+            lines.append(f"Typed something on {self.platform} as well, which is not taken in: {', '.join(typed)}")
         if not self.has_roster:
             lines.append("Without --roster nobody can be missing, and no name is checked.")
         lines += [f"Not looked at, as its name is not one of {self.platform}'s: {one_line(x)}" for x in self.strangers]
         lines += [f"Left out: {one_line(note)}" for note in self.left_out]
         if counts[NEW] + counts[CHANGED]:
-            lines.append("What is new or changed, nbgrader autograde grades; what was graded stays until then.")
+            lines.append(
+                "What is new or changed, nbgrader autograde grades, or python -m grading, for a large class; what was "
+                "graded stays until then."
+            )
         return "\n".join(lines)
 
 
@@ -103,7 +122,8 @@ def collect(
         report = Report(found.platform, strangers=found.strangers, left_out=left_out, has_roster=roster is not None)
         zone = zone or (settings.deadline.tzinfo if settings.deadline else None)
         for number, student in sorted(found.students.items()):
-            line = Line(number, known.get(number) or student.name, LEFT, _strange(student, roster), student.late)
+            name, doubts = known.get(number) or student.name, _strange(student, roster)
+            line = Line(number, name, LEFT, doubts, student.late, student.typed)
             time = _time(number, roster, zone)
             try:
                 _take(settings, student, time, collected, line, why_not)
@@ -112,7 +132,9 @@ def collect(
                 line.doubts.append(f"{type(error).__name__}: {error}")
             report.lines.append(line)
     for number, name in sorted(known.items()):
-        if number not in found.students and not (settings.course / "submitted" / number / settings.name).exists():
+        has_typed = number in collected and bool(collected[number].typed)
+        is_there = (settings.course / "submitted" / number / settings.name).exists()
+        if number not in found.students and not has_typed and not is_there:
             report.lines.append(Line(number, name, MISSING))
     write_collected(path_of(settings.course, settings.name), collected)
     return report
@@ -156,10 +178,14 @@ def _take(
     folder = settings.course / "submitted" / student.number / settings.name
     contents, left_out = read(student.files)
     line.doubts += [f"left out, as it {sentence(why, 'en')}: {name}" for name, why in left_out.items()]
-    if not contents:
-        line.doubts.append("no file was handed in")
-        return
     before, lies_there = collected.get(student.number), there(folder)
+    if not contents:
+        typed_alone = f"{student.typed} was typed on the platform, and there is no file"
+        line.doubts.append(typed_alone if student.typed else "no file was handed in")
+        if student.typed and lies_there is None:
+            line.state = TYPED
+            collected[student.number] = Collected(student.name, student.back, "", time, student.typed)
+        return
     new, there_now = digest_of_all(contents), None if lies_there is None else digest_of_all(lies_there)
     time = time or (before.time if before and before.digest == new else "")
     if there_now == new or before and before.digest == new and lies_there:
@@ -217,18 +243,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "students.csv in the course's folder, if it is there",
     )
     parser.add_argument("--zone", help="of the times in Moodle's worksheet, as in Europe/Berlin; else the deadline's")
-    parser.add_argument(
-        "--db", default=f"sqlite:///{COURSE / 'gradebook.db'}", help="nbgrader's CourseDirectory.db_url"
-    )
+    add_option(parser)
     given = parser.parse_args(arguments)
-    usual = COURSE / "students.csv"
+    usual = COURSE / STUDENTS
     try:
         settings = settings_of(given.assignment)
         path = given.roster or (usual if usual.exists() else None)
         roster = read_roster(path) if path else None
         zone = ZoneInfo(given.zone) if given.zone else None
-        report = collect(settings, given.download, roster, zone, looking(settings, given.db))
-    except (BadSettings, BadTable, BadDownload) as error:
+        with said_in_a_sentence():
+            why_not = looking(settings, given.db or gradebook_of(settings.course))
+        report = collect(settings, given.download, roster, zone, why_not)
+    except (BadSettings, BadTable, BadDownload, NoGradebook) as error:
         sys.exit(str(error))
     except (ZoneInfoNotFoundError, ValueError):
         sys.exit(f"--zone {given.zone}: there is no such time zone; a name such as Europe/Berlin is wanted")

@@ -21,24 +21,26 @@ from sqlalchemy.exc import OperationalError
 from traitlets import Bool, Integer, List, Unicode
 
 from grading.alone import alone
-from grading.handed_in import LeftOut, Limits, files_in, opened
+from grading.handed_in import TIME, LeftOut, Limits, files_in, opened
 from grading.intake import take_in
 from grading.mistakes_task import key_of
-from grading.names import one_line
+from grading.names import FORMULA, one_line
+from grading.platforms.collected import path_of, read_collected
 from grading.restore import FAULTS, TAKEN_IN, VERSION, as_released
 from grading.roster import typed_in
 from grading.sandbox import NoSandbox
 from grading.secret import BadSecret
 from grading.settings import BadSettings, settings_of
 from grading.transaction import Graded, Unreachable, patiently, save
-from grading.versions import TIME, graded_version, version_of
+from grading.versions import graded_version, version_of
 from grading.which_notebook import Assignment, NotGraded
 from helpers.messages import sentence
 
 _SQLITE = "sqlite:///"
-_FORMULA = ("=", "+", "-", "@")
 # Beside the graded submissions, so that one can be moved there whole.
 _BEING_GRADED = ".being_graded"
+# How many students a warning names.
+_NAMED = 10
 
 
 class Stopped(NbGraderException):
@@ -191,7 +193,7 @@ class TakingIn(Autograde):
         """For as long as this lasts, nbgrader finds the clean copy where it would find what was handed in."""
         if not student.isprintable():
             raise NotGraded("the name of the student's folder can't be shown in a line; rename the folder")
-        if student.startswith(_FORMULA):
+        if student.startswith(FORMULA):
             raise NotGraded(
                 f"the name of the student's folder begins with {student[0]}: a spreadsheet that opens the exported "
                 "grades would take it for a formula; rename the folder"
@@ -205,10 +207,12 @@ class TakingIn(Autograde):
             copy = Path(self._format_source(self.coursedir.assignment_id, student))
             if folder.parent.is_symlink():
                 raise NotGraded("the student's folder is a link")
-            self._record = take_in(folder, copy, assignment, limits, self.coursedir.ignore)
+            time = written_time(folder)
+            is_known = time is not None and (self.keep_timestamp or time == self._times_of_the_platform().get(student))
+            self._record = take_in(folder, copy, assignment, limits, self.coursedir.ignore, is_known)
             for note in self._record:
                 self.log.warning("%s: %s", student, sentence(note, "en"))
-            if self.keep_timestamp and (time := written_time(folder)):
+            if self.keep_timestamp and time:
                 (copy / TIME).write_text(time, encoding="utf-8")
             self.notebooks = [str(copy / f"{assignment.name}.ipynb")]
             yield
@@ -318,6 +322,24 @@ class TakingIn(Autograde):
             gradebook.update_or_create_assignment(settings.name, duedate=settings.deadline)
         if settings.penalty and not self.keep_timestamp:
             self.log.warning("There is a penalty, and no time of handing in is believed: see TakingIn.keep_timestamp")
+        elif settings.penalty and (own := self._times_of_others()):
+            self.log.warning(
+                "There is a penalty, and times count that grading.collect has not written, so that a student may have: "
+                "the timestamp.txt of %s%s",
+                ", ".join(map(one_line, own[:_NAMED])),
+                f" and {len(own) - _NAMED} more" if len(own) > _NAMED else "",
+            )
+
+    def _times_of_the_platform(self) -> dict[str, str]:
+        """When each student handed in, as the platform says it and `grading.collect` has written it down."""
+        collected = read_collected(path_of(Path(self.coursedir.root), self.coursedir.assignment_id))
+        return {student: one.time for student, one in collected.items() if one.time}
+
+    def _times_of_others(self) -> list[str]:
+        """The students in whose folder there is another time."""
+        known = self._times_of_the_platform()
+        times = {student: written_time(folder) for student, folder in self.submissions().items()}
+        return [student for student, time in times.items() if time is not None and time != known.get(student)]
 
     def _refuse(self, why: str) -> NoReturn:
         self.log.error(why)

@@ -5,34 +5,73 @@ left out of the comparison. The page is exported/inside_lenet5/copies.html.
 """
 
 import argparse
+import re
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nbgrader.api import MissingEntry
 
 from grading.alike import ALIKE, SHORT, Pair, Work, groups_of, pairs_of, work_of
 from grading.converter import handed_out, has_gradebook
+from grading.gradebooks import NoGradebook, add_option, gradebook_of, said_in_a_sentence
 from grading.handed_in import IGNORED
+from grading.names import one_line
 from grading.pages.feedback import environment, policy, style
-from grading.settings import COURSE, BadSettings, Settings, settings_of
+from grading.people import known_names
+from grading.platforms.collected import read_collected
+from grading.platforms.moodle import place_of
+from grading.settings import BadSettings, Settings, settings_of
 from grading.which_notebook import Assignment
 from helpers.files import write_atomically
 
 # Pairs with less in common than two parts that are not short are left to chance.
 _LEAST = 2 * SHORT
 _MOST_SHOWN = 100
+# In the name of the folder itself, or of one of the two above, people write the year.
+_NEAR = 3
+_YEAR = re.compile(r"(?<!\d)20\d\d(?!\d)")
 
 
-def works_in(folder: Path, assignment: Assignment, before: str = "") -> list[Work]:
-    """The works in a folder of students' folders, such as `submitted`."""
+def works_in(folder: Path, assignment: Assignment) -> list[Work]:
+    """The works in a folder of students' folders, such as `submitted`; each is somebody's by the path of theirs."""
     students = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    found = [work_of(f"{before}{student.name}", student, assignment, IGNORED) for student in students]
+    found = [work_of(str(student), student, assignment, IGNORED) for student in students]
     return [work for work in found if work]
 
 
-def page_of(settings: Settings, works: Sequence[Work], earlier: Sequence[Work]) -> tuple[str, list[Pair]]:
-    """The page, and the pairs on it."""
+def labels_of(works: Iterable[Work], names: Mapping[str, str], year: str) -> dict[str, str]:
+    """What works of one year are shown as: by the student's name and number, and the year, as far as known."""
+    labels = {}
+    for work in works:
+        number = Path(work.who).name
+        # As Moodle names it, where a download was unpacked.
+        place = place_of(number)
+        number, name = (place.number, place.name) if place else (number, names.get(number, ""))
+        about = [part for part in (number if name else "", year) if part]
+        labels[work.who] = (name or number) + (f" ({', '.join(about)})" if about else "")
+    return labels
+
+
+def year_of(folder: Path) -> str:
+    """The year of a folder `submitted`: as its path says, or when most were collected. Nothing if neither does."""
+    for part in reversed(folder.parts[-_NEAR:]):
+        if found := _YEAR.findall(part):
+            return str(found[-1])
+    times = [one.time for path in (folder.parent / "collected").glob("*.json") for one in read_collected(path).values()]
+    years = Counter(time[:4] for time in times if time)
+    return years.most_common(1)[0][0] if years else ""
+
+
+def page_of(
+    settings: Settings, works: Sequence[Work], earlier: Sequence[Work], labels: Mapping[str, str]
+) -> tuple[str, list[Pair]]:
+    """The page, and the pairs on it.
+
+    Args:
+        labels: what to call those who wrote the works.
+    """
     everything = pairs_of(works, earlier)
     shown = [pair for pair in everything if pair.tokens >= _LEAST]
     count = len(works) * (len(works) - 1) // 2 + len(works) * len(earlier)
@@ -49,6 +88,7 @@ def page_of(settings: Settings, works: Sequence[Work], earlier: Sequence[Work]) 
         "groups": groups_of(shown),
         "pairs": shown[:_MOST_SHOWN],
         "more": max(0, len(shown) - _MOST_SHOWN),
+        "labels": labels,
         "alike": f"{ALIKE:.0%}",
         "short": SHORT,
         "least": _LEAST,
@@ -64,37 +104,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--earlier", type=Path, nargs="*", default=[], help="folders of students' folders of other years"
     )
-    parser.add_argument(
-        "--db", default=f"sqlite:///{COURSE / 'gradebook.db'}", help="nbgrader's CourseDirectory.db_url"
-    )
+    add_option(parser)
     given = parser.parse_args(arguments)
     if missing := [str(folder) for folder in given.earlier if not folder.is_dir()]:
         sys.exit(f"there is no folder {', '.join(missing)}")
     try:
         settings = settings_of(given.assignment)
-        if not has_gradebook(given.db):
-            raise MissingEntry(f"There is no gradebook {given.db}: nbgrader generate_assignment {settings.name}")
-        assignment = handed_out(given.db, settings.source, settings.name, IGNORED)
-    except (BadSettings, MissingEntry) as error:
+        db_url = given.db or gradebook_of(settings.course)
+        if not has_gradebook(db_url):
+            raise MissingEntry(f"There is no gradebook {db_url}: nbgrader generate_assignment {settings.name}")
+        with said_in_a_sentence():
+            assignment = handed_out(db_url, settings.source, settings.name, IGNORED)
+    except (BadSettings, MissingEntry, NoGradebook) as error:
         sys.exit(str(error))
     submitted = settings.course / "submitted"
     works = [
         work
         for folder in sorted(submitted.glob(f"*/{settings.name}"))
-        if (work := work_of(folder.parent.name, folder, assignment, IGNORED))
+        if (work := work_of(str(folder.parent), folder, assignment, IGNORED))
     ]
-    earlier = [
-        work
-        for folder in given.earlier
-        for work in works_in(folder, assignment, f"{folder.resolve().parent.name}/{folder.name}/")
-    ]
-    page, pairs = page_of(settings, works, earlier)
+    year = str(settings.deadline.year) if settings.deadline else year_of(submitted)
+    labels, earlier = labels_of(works, known_names(settings.course, db_url), year), []
+    for folder in dict.fromkeys(folder.resolve() for folder in given.earlier):
+        before = works_in(folder, assignment)
+        names = known_names(folder.parent, f"sqlite:///{folder.parent / 'gradebook.db'}")
+        labels |= labels_of(before, names, year_of(folder))
+        earlier += before
+    page, pairs = page_of(settings, works, earlier, labels)
     path = settings.course / "exported" / settings.name / "copies.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, page.encode("utf-8", "replace"))
-    print(f"{path}: {len(pairs)} pairs are alike, of {len(works)} works and {len(earlier)} earlier ones")
+    said = "1 pair is" if len(pairs) == 1 else f"{len(pairs)} pairs are"
+    print(f"{path}: {said} alike, of {len(works)} works and {len(earlier)} earlier ones")
     for group in groups_of(pairs):
-        print(f"    {len(group)}: {', '.join(group)}")
+        print(f"    {len(group)}: {', '.join(one_line(labels[who]) for who in group)}")
 
 
 if __name__ == "__main__":

@@ -7,16 +7,22 @@ import argparse
 import re
 import sys
 import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
 import nbformat
+from nbgrader.api import MissingEntry
 
+from grading.class_points import comments_of_class
 from grading.collect import looking
+from grading.converter import has_gradebook
+from grading.gradebooks import NoGradebook, add_option, gradebook_of, said_in_a_sentence
 from grading.names import one_line
+from grading.pages.as_of import as_of, read
+from grading.people import known_names, listed
 from grading.platforms.canvas import GradebookTable, gradebook_table
 from grading.platforms.collected import Collected, path_of, read_collected
 from grading.platforms.moodle import Worksheet, highest, worksheet
@@ -24,7 +30,7 @@ from grading.platforms.roster import read_roster
 from grading.platforms.tables import BadTable, Table, harmless, number_in, read_table, write_table, written_like
 from grading.restore import grade_id
 from grading.results import GRADED, NOT_GRADABLE, NOT_GRADED, NOT_SUBMITTED, WAITING, Result, results_of
-from grading.settings import COURSE, BadSettings, Settings, settings_of
+from grading.settings import BadSettings, Settings, settings_of
 from helpers.messages import message, sentence, written
 
 _WORDS = {
@@ -33,6 +39,11 @@ _WORDS = {
     WAITING: message("export.waiting"),
     NOT_GRADED: message("export.not_graded"),
 }
+
+# Why a page of feedback is not given back.
+_NO_PAGE = "there is no page"
+_OLDER = "the page is older than the grade"
+_OTHER_POINTS = "the page shows other points or comments than the gradebook by now"
 
 
 @dataclass
@@ -74,8 +85,11 @@ def export(
         raise BadTable(f"{sheet} was written by this command; the file is wanted that the platform gave")
     table = read_table(sheet) if sheet else None
     collected = read_collected(path_of(settings.course, settings.name))
-    names = dict(read_roster(sheet).names) if sheet else {}
-    results = {one.number: one for one in results_of(settings, db_url, _named(names, collected), why_not)}
+    names = dict(read_roster(sheet).names) if sheet else listed(settings.course, db_url)
+    known = known_names(settings.course, db_url) | {number: name for number, name in names.items() if name}
+    typed = {number: one.typed for number, one in collected.items() if one.typed}
+    of_all = results_of(settings, db_url, known, {*names, *collected}, typed, why_not)
+    results = {one.number: one for one in of_all}
     numbers = numbers_of(settings)
     if table and sheet:
         if moodle := worksheet(table):
@@ -94,8 +108,11 @@ def export(
     if sheet:
         # Of another year, say, or another group: their pages are not for this platform's course.
         collected = {number: one for number, one in collected.items() if number in names}
+    outdated = _outdated(settings, db_url, results)
     if any(one.back for one in collected.values()):
-        _zip_feedback(folder / "feedback.zip", settings, results, collected, report)
+        _zip_feedback(folder / "feedback.zip", settings, results, collected, outdated, report)
+    elif outdated := {number: why for number, why in outdated.items() if why != _NO_PAGE}:
+        _say_outdated("Pages of feedback that no longer hold", outdated, settings, report)
     _say(list(results.values()), numbers, report)
     return report
 
@@ -114,16 +131,19 @@ def numbers_of(settings: Settings) -> dict[str, str]:
 
 
 def comment_on(result: Result, numbers: Mapping[str, str], language: str) -> str:
-    """What is said to the student of the points: a line for each part that lost some."""
+    """What is said to the student of the points: a line for each part that lost some, or for all with one fault."""
     if result.state != GRADED:
         return sentence(_WORDS[result.state], language)
-    lines = []
+    lost_by: dict[tuple[str, str], list[str]] = {}
     for name, part in result.parts.items():
         lost = round(part.most - part.points, 2)
         if lost <= 0:
             continue
         faults = "; ".join(sentence(fault, language) for fault in part.faults) if part.hand is None else ""
-        lines.append(f"{numbers[name]} −{written(lost, 'g', language)}{f': {faults}' if faults else ''}")
+        # Without a word for why, each stands for itself.
+        key = (faults, "" if faults else name)
+        lost_by.setdefault(key, []).append(f"{numbers[name]} −{written(lost, 'g', language)}")
+    lines = [f"{', '.join(lost)}{f': {faults}' if faults else ''}" for (faults, _), lost in lost_by.items()]
     if result.penalty:
         lines.append(sentence(message("export.late", lost=result.penalty), language))
     return "\n".join(lines)
@@ -161,8 +181,9 @@ def _fill_canvas(
     wanted = [column] if column else [settings.title, settings.name]
     places = [place for place, title in titles.items() if title in wanted or book.table.header[place] in wanted]
     if len(places) != 1:
+        many = f"{len(places)} columns are" if places else "no column is"
         raise BadTable(
-            f"{len(places)} columns are called {' or '.join(wanted)}; say by --column which is meant of: "
+            f"{many} called {' or '.join(wanted)}; say by --column which is meant of: "
             f"{', '.join(titles.values()) or 'none, as no assignment is in it'}"
         )
     example = book.highest(places[0])
@@ -191,7 +212,8 @@ def _table(results: Sequence[Result], settings: Settings, numbers: Mapping[str, 
     for one in results:
         given = [_plain(one.parts[part].points) if part in one.parts else "" for part in parts]
         hand = "; ".join(
-            f"{numbers[name]} {_by(part.points)}, {_by(part.judge)}" for name, part in one.set_by_hand.items()
+            f"{numbers[name]} {_plain(part.points)}, {_plain(part.judge or 0)}"
+            for name, part in one.set_by_hand.items()
         )
         comment = comment_on(one, numbers, settings.language).replace("\n", "; ") if one.state == GRADED else ""
         total = _plain(one.points) if one.points is not None else ""
@@ -202,51 +224,80 @@ def _table(results: Sequence[Result], settings: Settings, numbers: Mapping[str, 
 
 
 def _zip_feedback(
-    path: Path, settings: Settings, results: Mapping[str, Result], collected: Mapping[str, Collected], report: Report
+    path: Path,
+    settings: Settings,
+    results: Mapping[str, Result],
+    collected: Mapping[str, Collected],
+    outdated: Mapping[str, str],
+    report: Report,
 ) -> None:
     """The pages of feedback under the names of the folders that Moodle gave, as it wants them back."""
-    left = []
+    wanted = {
+        number: one.back
+        for number, one in collected.items()
+        if one.back and number in results and results[number].state in (GRADED, WAITING)
+    }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for number, one in collected.items():
-            pages = settings.course / "feedback" / number / settings.name / f"{settings.name}.html"
-            graded = settings.course / "autograded" / number / settings.name / f"{settings.name}.ipynb"
-            if number not in results or results[number].state not in (GRADED, WAITING) or not one.back:
-                continue
-            # nbgrader keeps the page of an earlier version.
-            if pages.exists() and graded.exists() and pages.stat().st_mtime >= graded.stat().st_mtime:
-                archive.write(pages, f"{one.back}{settings.name}.html")
-            else:
-                left.append(number)
+        for number, back in wanted.items():
+            if number not in outdated:
+                archive.write(_page(settings, number), f"{back}{settings.name}.html")
     report.files.append(path)
-    if left:
-        report.lines.append(
-            f"Not in feedback.zip, as the page is missing or older than the grade: {', '.join(left)}. First: nbgrader "
-            f"generate_feedback {settings.name} --force"
-        )
+    left = {number: why for number, why in outdated.items() if number in wanted}
+    _say_outdated("Not in feedback.zip", left, settings, report)
+
+
+def _page(settings: Settings, number: str) -> Path:
+    return settings.course / "feedback" / number / settings.name / f"{settings.name}.html"
+
+
+def _outdated(settings: Settings, db_url: str, results: Mapping[str, Result]) -> dict[str, str]:
+    """Why a page of feedback is not to be given back as it is, of each graded student's that is not."""
+    try:
+        comments = comments_of_class(db_url, settings.name) if has_gradebook(db_url) else {}
+    except MissingEntry:
+        comments = {}
+    found = {}
+    for number, one in results.items():
+        if one.state not in (GRADED, WAITING):
+            continue
+        page = _page(settings, number)
+        graded = settings.course / "autograded" / number / settings.name / f"{settings.name}.ipynb"
+        if not page.exists() or not graded.exists():
+            found[number] = _NO_PAGE
+        # nbgrader keeps the page of an earlier version.
+        elif page.stat().st_mtime < graded.stat().st_mtime or (says := read(page)) is None:
+            found[number] = _OLDER
+        elif not says.is_still_true(
+            as_of({name: part.given for name, part in one.parts.items()}, one.penalty, comments.get(number, {}))
+        ):
+            found[number] = _OTHER_POINTS
+    return found
+
+
+def _say_outdated(what: str, outdated: Mapping[str, str], settings: Settings, report: Report) -> None:
+    by_reason = defaultdict(list)
+    for number, why in outdated.items():
+        by_reason[why].append(number)
+    for why, numbers in by_reason.items():
+        report.lines.append(f"{what}, as {why}: {', '.join(numbers)}")
+    if outdated:
+        report.lines.append(f"This writes them anew: nbgrader generate_feedback {settings.name} --force")
 
 
 def _say(results: Sequence[Result], numbers: Mapping[str, str], report: Report) -> None:
     counts = Counter(one.state for one in results)
     report.lines.append(", ".join(f"{count} {state}" for state, count in counts.items()))
     for one in results:
-        if one.state not in (GRADED, NOT_SUBMITTED) or one.why:
+        if one.state != NOT_SUBMITTED and (one.state != GRADED or one.why):
             why = f": {one.why}" if one.why else ""
             report.students.append(f"{one.number} {one.name}: {one.state}{why}")
         for name, part in one.set_by_hand.items():
-            by_whom = f"{_by(part.points)} by hand, {_by(part.judge)} by the judge"
+            by_whom = f"{_plain(part.points)} by hand, {_plain(part.judge or 0)} by the judge"
             report.students.append(f"{one.number} {one.name}: {numbers[name]} {by_whom}")
-
-
-def _named(names: Mapping[str, str], collected: Mapping[str, Collected]) -> dict[str, str]:
-    return {number: one.name for number, one in collected.items()} | dict(names)
 
 
 def _plain(points: float) -> str:
     return f"{round(points, 2):g}"
-
-
-def _by(points: float | None) -> str:
-    return "–" if points is None else _plain(points)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -256,14 +307,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "sheet", type=Path, nargs="?", help="Moodle's worksheet for grading, or Canvas' exported gradebook"
     )
     parser.add_argument("--column", default="", help="of Canvas' gradebook, if the assignment has another name there")
-    parser.add_argument(
-        "--db", default=f"sqlite:///{COURSE / 'gradebook.db'}", help="nbgrader's CourseDirectory.db_url"
-    )
+    add_option(parser)
     given = parser.parse_args(arguments)
     try:
         settings = settings_of(given.assignment)
-        report = export(settings, given.db, given.sheet, given.column, looking(settings, given.db))
-    except (BadSettings, BadTable) as error:
+        db_url = given.db or gradebook_of(settings.course)
+        with said_in_a_sentence():
+            report = export(settings, db_url, given.sheet, given.column, looking(settings, db_url))
+    except (BadSettings, BadTable, NoGradebook) as error:
         sys.exit(str(error))
     print(report.text())
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 
-from grading.handed_in import USUAL, File, LeftOut, LeftOuts, Limits, files_in, opened
+from grading.handed_in import TIME, USUAL, File, LeftOut, LeftOuts, Limits, files_in, opened
 from grading.which_notebook import Assignment, NotGraded, Search, choose
 from helpers.messages import Message, message
 
@@ -25,7 +25,12 @@ _PAGE = re.compile(
 
 
 def take_in(
-    folder: Path, clean: Path, assignment: Assignment, limits: Limits = USUAL, ignore: Sequence[str] = ()
+    folder: Path,
+    clean: Path,
+    assignment: Assignment,
+    limits: Limits = USUAL,
+    ignore: Sequence[str] = (),
+    time_is_known: bool = True,
 ) -> list[Message]:
     """Put what is needed of a submission into the folder `clean`, which is made: the notebook and the files beside it.
 
@@ -34,6 +39,8 @@ def take_in(
 
     Args:
         ignore: patterns of the names of files and folders that are passed over without a word.
+        time_is_known: whether what the folder's timestamp.txt tells is believed or comes from the platform; else the
+            record says that it is not believed. The file is no part of what was handed in.
 
     Returns:
         The record: what was unusual.
@@ -44,7 +51,8 @@ def take_in(
     left_out = LeftOuts()
     try:
         with ExitStack() as open_files, opened(folder) as root:
-            files, more = files_in(root, ignore, limits.looked_at, left_out.add)
+            everything, more = files_in(root, ignore, limits.looked_at, left_out.add)
+            files = [file for file in everything if file.path != (TIME,)]
             found = Search(assignment, limits, ignore, left_out, open_files)
             found.search(files)
             if more and not found.candidates:
@@ -53,6 +61,8 @@ def take_in(
             clean.mkdir(parents=True, mode=0o700)
             _write(clean / f"{assignment.name}.ipynb", nbformat.writes(chosen.notebook).encode())
             _lay_out(clean, chosen.file, files, found)
+            if len(files) < len(everything) and not time_is_known:
+                record.append(message("record.time_not_believed"))
             if more:
                 record.append(message("record.many_files", files=limits.looked_at))
     except LeftOut as why:
@@ -94,12 +104,12 @@ def _lay_out(clean: Path, notebook: File, files: Sequence[File], found: Search) 
 def _check_name(path: Sequence[str], assignment: Assignment) -> None:
     *folders, name = (part.casefold() for part in path)
     endings = (".ipynb", *_PAGES)
-    files = {"timestamp.txt", *(file.casefold() for file in assignment.files)}
+    files = {TIME, *(file.casefold() for file in assignment.files)}
     if not all(part.isprintable() and len(part.encode()) < 256 for part in path):
         raise LeftOut(message("left_out.name"))
     if any(folder in files or folder.endswith(endings) for folder in folders):
         raise LeftOut(message("left_out.folder_like_a_file"))
-    if name == "timestamp.txt":
+    if name == TIME:
         raise LeftOut(message("left_out.time"))
     if name.endswith(".ipynb"):
         raise LeftOut(message("left_out.another_notebook"))

@@ -62,7 +62,7 @@ class Judge(StudentKernel):
                         self._test(index)
         finally:
             self.close()
-        troubles = self._troubles()
+        troubles, unanswered = self._troubles(), self._unanswered()
         # Only now, when nothing of the student's runs any more that could change an output.
         for index, outputs in verdicts.items():
             nb.cells[index].outputs = outputs
@@ -81,6 +81,8 @@ class Judge(StudentKernel):
             "parts": self._parts,
             "record": [as_data(note) for note in self.notes],
             "troubles": troubles,
+            "unanswered": unanswered,
+            "cells": {"slowest": round(self.slowest, 1), "stopped": self.stopped, "limit": self.timeout},
         }
         if self._address:
             found["address"] = self._address
@@ -98,6 +100,19 @@ class Judge(StudentKernel):
             if below and utils.is_grade(cell):
                 troubles[str(grade_id(cell))], below = below, []
         return troubles
+
+    def _unanswered(self) -> list[str]:
+        """The parts in which nothing was written: the cells for it, below the part before, are as they were given."""
+        unanswered: list[str] = []
+        below: list[bool] = []
+        for cell in self.nb.cells:
+            if utils.is_solution(cell):
+                below.append(cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell))
+            if utils.is_grade(cell):
+                if below and all(below):
+                    unanswered.append(str(grade_id(cell)))
+                below = []
+        return unanswered
 
     def _note_address(self, resources: dict, course: Path) -> None:
         """Put on record what is unusual about the address that was typed."""

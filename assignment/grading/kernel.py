@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -41,6 +41,7 @@ class StudentKernel(NbGraderPreprocessor):
 
     A cell that runs too long is interrupted. A kernel that can't be interrupted, or that dies, is replaced by a new
     one, which runs all cells again but the one to blame. `notes` say what happened, and `troubles` of which cell.
+    `slowest` is the time of the cell that took longest, in seconds, and `stopped` whether one met the limit.
     """
 
     timeout = Integer(240, help="seconds for one cell of the student, such as the training").tag(config=True)
@@ -84,6 +85,7 @@ class StudentKernel(NbGraderPreprocessor):
         self._slow: set[tuple[str, bool]] = set()
         self._restarts = self._questions = 0
         self._began = monotonic()
+        self.slowest, self.stopped = 0.0, False
         self._used, self._full = 0.0, False
         # The judge writes into the one, which the student's code reads; into the other that code may write, if it is
         # not in a sandbox.
@@ -126,7 +128,8 @@ class StudentKernel(NbGraderPreprocessor):
         cell = self.nb.cells[index]
         outputs, limit = self._outputs(), self._time(self.timeout)
         try:
-            reply, late = self._running.execute(cell.source, limit, outputs, store_history=True)
+            with self._timed():
+                reply, late = self._running.execute(cell.source, limit, outputs, store_history=True)
         except KernelLost as lost:
             self._note(message("record.lost_in_cell", lost=lost.fault, cell=_beginning(cell)))
             self.troubles[index] = message("cell.lost", lost=lost.fault, cell=_beginning(cell))
@@ -199,7 +202,8 @@ class StudentKernel(NbGraderPreprocessor):
         limit = self._time(self.timeout if as_cell else self.call_timeout)
         try:
             files = f"{f'{self._places.ours}/{question.name}'!r}, {f'{self._places.answers}/{answer.name}'!r}"
-            late = self._call("remote.py", f"['answer']({files}, globals())", index, limit)
+            with self._timed() if as_cell else contextlib.nullcontext():
+                late = self._call("remote.py", f"['answer']({files}, globals())", index, limit)
         except KernelLost as lost:
             self._note(message("record.lost_in_call", lost=lost.fault, function=_called(function)))
             self._slow.add((function, bool(stand_ins)))
@@ -215,6 +219,19 @@ class StudentKernel(NbGraderPreprocessor):
         finally:
             with contextlib.suppress(OSError):
                 answer.unlink()
+
+    @contextlib.contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Around what may take as long as a cell."""
+        began = monotonic()
+        try:
+            yield
+        finally:
+            took = monotonic() - began
+            if took < self.timeout:
+                self.slowest = max(self.slowest, took)
+            else:
+                self.stopped = True
 
     def _raised(self, index: int, error: str, traceback: Sequence[str]) -> Message:
         """An error in cell `index`, and the last line of the student's on the way to it, wherever that stands."""

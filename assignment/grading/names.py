@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from helpers.messages import Message, message
 
 _SHOWN = 3
+# What a spreadsheet takes for the beginning of a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def some(names: Sequence[str]) -> list[str] | Message:

@@ -18,7 +18,10 @@ _LOOKS_EVERY = 1
 
 
 class Watcher(Protocol):
-    """Is told what happens."""
+    """Is told what happens, and says how it goes on."""
+
+    def cell_time(self) -> int:
+        """The seconds that each cell of the next submission has."""
 
     def running(self, students: Sequence[str]) -> None:
         """These are being graded now."""
@@ -47,10 +50,11 @@ def grade_all(client: Client, run: worker.Run, students: Sequence[str], watcher:
     running: dict[Future, tuple[str, float]] = {}
     try:
         while waiting or running:
-            while waiting and len(running) < max(1, len(client.scheduler_info()["workers"])):
+            while waiting and len(running) < max(1, len(client.nthreads())):
                 student = waiting.popleft()
                 tried.times[student] += 1
-                running[client.submit(worker.grade, run, student, pure=False)] = (student, monotonic())
+                future = client.submit(worker.grade, run, student, watcher.cell_time(), pure=False)
+                running[future] = (student, monotonic())
             watcher.running([student for student, _ in running.values()])
             for future in _ended(list(running)):
                 student, began = running.pop(future)

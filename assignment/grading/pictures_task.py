@@ -8,7 +8,7 @@ from grading.answers import NoAnswer
 from grading.deconvnet_task import LENET, OTHER, reference, without_ties
 from grading.given_network import given_convs, given_network
 from grading.marks import Marks, Student, kind, right_or_by_stand_ins, same, sizes
-from helpers.data import load_mnist
+from grading.mnist import mnist_test
 from helpers.messages import Message, message
 
 
@@ -57,7 +57,7 @@ def _chosen(student: Student, digit: int) -> int:
 
 
 def _choice_fault(student: Student, digit: int) -> Message | None:
-    images, labels = load_mnist("test")
+    images, labels = mnist_test()
     try:
         index = _chosen(student, digit)
     except NoAnswer as reason:
@@ -181,14 +181,14 @@ def _is_grid(student: Student, digit: int) -> bool:
         grid = _picture(student.ask("@value", "grids"), digit)
     except NoAnswer:
         return False
-    image = load_mnist("test")[0][index : index + 1]
+    image = mnist_test()[0][index : index + 1]
     maps = torch.cat([reference(given_convs(), image, layer)[0, :, 0] for layer in (1, 2)])
     return _within_a_level(grid, 128 + 127 * maps / maps.abs().max())
 
 
 def _grids_of_stand_ins(student: Student) -> dict[int, Message | None]:
     """For each digit, what is wrong with that which the student's cell makes of the stand-ins; None if nothing is."""
-    images, labels = load_mnist("test")
+    images, labels = mnist_test()
     chosen = {digit: int((labels == digit).nonzero()[int(student.integers(0, 500))]) for digit in student.digits}
     code = student.written.get("grids_solution", "")
     try:

@@ -5,20 +5,18 @@ It holds everybody's names, points and addresses. It lies beside the folders of 
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
-from markupsafe import Markup
-
-from grading.class_faults import faults_of_class
+from grading.class_faults import faults_of_class, unanswered_in_class
 from grading.class_points import ClassPoints, points_of_class
 from grading.names import one_line, whole
 from grading.outcomes import Outcome
-from grading.pages.feedback import TEMPLATES, environment, policy, words_in
+from grading.pages.feedback import environment, policy, style, words_in
 from grading.pages.parts import asked_in, row
 from grading.roster import typed_in
 from grading.settings import settings_of
@@ -60,7 +58,8 @@ class Bar:
     Attributes:
         most: the points that the part gives.
         mean: of those that are given; None if there are none yet.
-        counts: how many have `"all"`, `"some"` or `"none"` of its points, or wait for them (`"waits"`).
+        counts: how many have `"all"`, `"some"` or `"none"` of its points, have no points as they wrote nothing
+            (`"unanswered"`), or wait for them (`"waits"`).
     """
 
     title: str
@@ -79,28 +78,37 @@ class Bar:
 
 
 def write(
-    course: Path, assignment: str, outcomes: Sequence[Outcome], seconds: float, db_url: str | None = None
+    course: Path,
+    assignment: str,
+    outcomes: Sequence[Outcome],
+    seconds: float,
+    db_url: str | None = None,
+    stopped: Sequence[str] = (),
 ) -> Path:
     """Write the report, and give back where it lies. It links the pages of feedback that are there by now.
 
     Args:
         course: nbgrader's folder of the course.
-        outcomes: those of the run, one for each student.
+        outcomes: those of the run and of who was graded before, one for each student.
         seconds: that the run took.
         db_url: the gradebook's; without it, nbgrader's usual one in the folder of the course.
+        stopped: the students of whom a cell was stopped sooner than usual.
 
     Raises:
         BadSettings: those of the assignment are missing or wrong.
         MissingEntry: the gradebook does not have the assignment.
     """
     path = course / _NAME.format(assignment)
-    page = page_of(course, assignment, outcomes, seconds, db_url or f"sqlite:///{course / 'gradebook.db'}")
+    db_url = db_url or f"sqlite:///{course / 'gradebook.db'}"
+    page = page_of(course, assignment, outcomes, seconds, db_url, stopped)
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, whole(page).encode())
     return path
 
 
-def page_of(course: Path, assignment: str, outcomes: Sequence[Outcome], seconds: float, db_url: str) -> str:
+def page_of(
+    course: Path, assignment: str, outcomes: Sequence[Outcome], seconds: float, db_url: str, stopped: Sequence[str] = ()
+) -> str:
     """The report as a page."""
     settings = settings_of(assignment, course)
     language = settings.language
@@ -108,14 +116,16 @@ def page_of(course: Path, assignment: str, outcomes: Sequence[Outcome], seconds:
     known, of_run = points_of_class(db_url, assignment), {one.student: one for one in outcomes}
     graded = list((course / "autograded").glob(f"*/{assignment}"))
     typed = {address: students for address, students in typed_in(graded).items() if len(students) > 1}
-    people = _people(course, assignment, known, {*known.students, *of_run, *chain(*typed.values())})
+    handed_in = [folder.parent.name for folder in (course / "submitted").glob(f"*/{assignment}")]
+    everybody = {*known.students, *of_run, *handed_in, *stopped, *chain(*typed.values())}
+    people = _people(course, assignment, known, everybody)
     failed = {one.student for one in outcomes if one.state in ("not gradable", "lost")}
     states = {student: sentence(_STATES[one.state], language) for student, one in of_run.items()}
     others = sentence(message("report.not_in_the_run"), language)
     worked = [one for one in outcomes if one.state == "graded"]
     done = {one.student for one in worked}
     slowest = max(worked, key=lambda one: one.seconds, default=None)
-    sheet = Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))
+    sheet = style("report.css")
     values = {
         "title": settings.title,
         "assignment": assignment,
@@ -127,7 +137,7 @@ def page_of(course: Path, assignment: str, outcomes: Sequence[Outcome], seconds:
             if student in failed
         ],
         "in_view": _IN_VIEW,
-        "bars": _bars(known, settings.points, titles),
+        "bars": _bars(known, settings.points, titles, unanswered_in_class(graded)),
         "by_hand": sum(one.by_hand for one in known.students.values()),
         "faults": [(titles.get(one.part, one.part), row(one.said, language), one) for one in faults_of_class(graded)],
         "typed": [
@@ -138,6 +148,7 @@ def page_of(course: Path, assignment: str, outcomes: Sequence[Outcome], seconds:
         "mean": lasted(sum(one.seconds for one in worked) / len(worked)) if worked else "",
         "slowest": people[slowest.student] if slowest else None,
         "longest": lasted(slowest.seconds) if slowest else "",
+        "stopped": [people[student] for student in sorted(stopped)],
         "again": sum(one.tries > 1 for one in outcomes),
         "students": [
             # Of those who were graded in this run, nothing need be said.
@@ -187,16 +198,27 @@ def _counted(outcomes: Sequence[Outcome], others: int, of_others: str, language:
     return [*found, (others, of_others)] if others else found
 
 
-def _bars(known: ClassPoints, order: Mapping[str, float], titles: Mapping[str, str]) -> list[Bar]:
+def _bars(
+    known: ClassPoints,
+    order: Mapping[str, float],
+    titles: Mapping[str, str],
+    unanswered: Mapping[str, Collection[str]],
+) -> list[Bar]:
     """One for each part, in the order of the notebook."""
     bars = []
     for part in [*(part for part in order if part in known.most), *(part for part in known.most if part not in order)]:
         most = known.most[part]
-        counts = dict.fromkeys(("all", "some", "none", "waits"), 0)
-        points = [one.parts[part] for one in known.students.values() if part in one.parts]
-        given = [one for one in points if one is not None]
-        counts["waits"] = len(points) - len(given)
-        for one in given:
-            counts["all" if one >= most else "some" if one > 0 else "none"] += 1
+        counts = dict.fromkeys(("all", "some", "none", "unanswered", "waits"), 0)
+        points = {student: one.parts[part] for student, one in known.students.items() if part in one.parts}
+        given = [one for one in points.values() if one is not None]
+        for student, one in points.items():
+            if one is None:
+                counts["waits"] += 1
+            elif one >= most:
+                counts["all"] += 1
+            elif one > 0:
+                counts["some"] += 1
+            else:
+                counts["unanswered" if part in unanswered.get(student, ()) else "none"] += 1
         bars.append(Bar(titles.get(part, part), most, sum(given) / len(given) if given else None, counts))
     return bars

@@ -1,12 +1,13 @@
 """What came out for each student: points and faults of each part, or why there are none."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment
+from nbgrader.api import MissingEntry
 
+from grading.class_points import Graded, Points, points_of_class
 from grading.converter import has_gradebook
 from grading.restore import FAULTS
 from grading.settings import Settings
@@ -18,23 +19,14 @@ WAITING, NOT_GRADED = "waiting for a hand", "not graded yet"
 
 
 @dataclass(frozen=True)
-class Part:
-    """The points of one part; None where the judge, or a person, gave none.
+class Part(Points):
+    """The points of one part.
 
     Attributes:
         faults: what the judge found.
     """
 
-    most: float
-    judge: float | None
-    hand: float | None
-    extra: float = 0
     faults: tuple[Message, ...] = ()
-
-    @property
-    def points(self) -> float:
-        given = self.judge if self.hand is None else self.hand
-        return (given or 0) + self.extra
 
 
 @dataclass(frozen=True)
@@ -64,62 +56,65 @@ class Result:
     @property
     def set_by_hand(self) -> dict[str, Part]:
         """The parts in which a person gave other points than the judge."""
-        return {name: part for name, part in self.parts.items() if part.judge not in (None, part.hand, part.points)}
+        return {name: part for name, part in self.parts.items() if part.judge not in (None, part.points)}
 
 
 def results_of(
-    settings: Settings, db_url: str, names: Mapping[str, str], why_not: Callable[[Path], str]
+    settings: Settings,
+    db_url: str,
+    names: Mapping[str, str],
+    expected: Collection[str],
+    typed: Mapping[str, str],
+    why_not: Callable[[Path], str],
 ) -> list[Result]:
-    """Those of all students who are named, handed in, or were graded; in the order of their numbers.
+    """Those of all students who are expected, handed in, or were graded; in the order of their numbers.
 
     Args:
-        names: by the students' numbers.
+        names: by the students' numbers, as far as they are known.
+        expected: who should have handed in.
+        typed: who of them has only typed something on the platform, and what.
         why_not: says of a student's folder why it can't be graded, if it can't.
     """
     found = _those_graded(settings, db_url, names, why_not) if has_gradebook(db_url) else {}
-    folders = sorted((settings.course / "submitted").glob(f"*/{settings.name}"))
-    for folder in folders:
+    for folder in (settings.course / "submitted").glob(f"*/{settings.name}"):
         number = folder.parent.name
         if number not in found:
             why = why_not(folder)
-            state = NOT_GRADABLE if why else NOT_GRADED
-            found[number] = Result(number, names.get(number, ""), state, why)
-    for number, name in names.items():
-        found.setdefault(number, Result(number, name, NOT_SUBMITTED))
+            found[number] = Result(number, names.get(number, ""), NOT_GRADABLE if why else NOT_GRADED, why)
+    for number in set(expected).difference(found):
+        state, why = NOT_SUBMITTED, "nothing was handed in"
+        if number in typed:
+            state, why = NOT_GRADABLE, f"{typed[number]} was typed on the platform, and there is no file"
+        found[number] = Result(number, names.get(number, ""), state, why)
     return [found[number] for number in sorted(found)]
 
 
 def _those_graded(
     settings: Settings, db_url: str, names: Mapping[str, str], why_not: Callable[[Path], str]
 ) -> dict[str, Result]:
-    found = {}
-    with Gradebook(db_url) as gradebook:
-        try:
-            submissions = gradebook.find_assignment(settings.name).submissions
-        except MissingEntry:
-            return {}
-        for submission in submissions:
-            number = submission.student.id
-            found[number] = _graded(settings, submission, names.get(number) or _name(submission), why_not)
-    return found
+    try:
+        students = points_of_class(db_url, settings.name).students
+    except MissingEntry:
+        return {}
+    return {
+        number: _graded(settings, number, names.get(number, ""), graded, why_not) for number, graded in students.items()
+    }
 
 
-def _graded(settings: Settings, submission: SubmittedAssignment, name: str, why_not: Callable[[Path], str]) -> Result:
-    number = submission.student.id
-    folders = [settings.course / place / number / settings.name for place in ("submitted", "autograded")]
-    faults, parts = _faults(folders[1] / FAULTS), {}
-    for notebook in submission.notebooks:
-        for grade in notebook.grades:
-            given = (grade.auto_score, grade.manual_score, grade.extra_credit or 0)
-            parts[grade.name] = Part(grade.max_score, *given, faults=faults.get(grade.name, ()))
-    ordered = {part: parts[part] for part in settings.points if part in parts}
-    is_waiting = any(part.judge is None and part.hand is None for part in ordered.values())
+def _graded(settings: Settings, number: str, name: str, graded: Graded, why_not: Callable[[Path], str]) -> Result:
+    submitted, autograded = (settings.course / place / number / settings.name for place in ("submitted", "autograded"))
+    faults = _faults(autograded / FAULTS)
+    parts = {
+        part: Part(**asdict(graded.points_of[part]), faults=faults.get(part, ()))
+        for part in settings.points
+        if part in graded.points_of
+    }
+    is_waiting = any(part.given is None for part in parts.values())
     why = ""
-    if folders[0].exists() and graded_version(folders[1]) not in ("", version_of(folders[0])):
-        reason = why_not(folders[0])
+    if submitted.exists() and graded_version(autograded) not in ("", version_of(submitted)):
+        reason = why_not(submitted)
         why = f"a later version can't be graded: {reason}" if reason else "a later version is not graded yet"
-    penalty = submission.late_submission_penalty or 0
-    return Result(number, name, WAITING if is_waiting else GRADED, why, ordered, penalty)
+    return Result(number, name, WAITING if is_waiting else GRADED, why, parts, graded.late)
 
 
 def _faults(path: Path) -> dict[str, tuple[Message, ...]]:
@@ -128,8 +123,3 @@ def _faults(path: Path) -> dict[str, tuple[Message, ...]]:
     except FileNotFoundError:
         return {}
     return {name: tuple(from_data(fault) for fault in part["faults"]) for name, part in parts.items()}
-
-
-def _name(submission: SubmittedAssignment) -> str:
-    student = submission.student
-    return " ".join(word for word in (student.first_name, student.last_name) if word)

@@ -14,13 +14,13 @@ from grading.restore import FAULTS
 from helpers.messages import Message, message
 
 # What `nbgrader db student import` reads, if it lies in the folder of the course.
-_STUDENTS = "students.csv"
+STUDENTS = "students.csv"
 
 
 def roster_of(db_url: str, course: Path) -> dict[str, str]:
     """The address of each student of whom the course has one: of the gradebook, or else of students.csv."""
     found: dict[str, str | None] = {}
-    if (file := course / _STUDENTS).exists():
+    if (file := course / STUDENTS).exists():
         with open(file, encoding="utf-8-sig", newline="") as lines:
             found = {row["id"]: address_of(row.get("email")) for row in csv.DictReader(lines) if row.get("id")}
     with Gradebook(db_url) as gradebook:

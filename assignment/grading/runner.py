@@ -191,8 +191,11 @@ class Runner:
             if idle or monotonic() - heard > _STOPS_WITHIN:
                 if reply is not None:
                     return reply, late
-                # What a cell puts out after a long silence comes behind its reply.
-                if (reply := self._reply(asked)) is not None and not idle:
+                reply = self._reply(asked)
+                if reply is not None and idle:
+                    return reply, late
+                if reply is not None:
+                    # What a cell puts out after a long silence comes behind its reply.
                     heard = monotonic()
             try:
                 news = self._client.get_iopub_msg(timeout=0.1)

@@ -61,8 +61,6 @@ def save(graded: Graded, db_url: str, course_id: str, parent: Configurable, new_
         with _whole(db_url, course_id) as gradebook:
             if new_students:
                 gradebook.update_or_create_student(graded.student)
-            else:
-                gradebook.find_student(graded.student)
             time = {"timestamp": graded.time} if graded.time else {}
             gradebook.update_or_create_submission(graded.assignment, graded.student, **time)
             _write_grades(graded, gradebook, parent)

@@ -5,11 +5,8 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from grading.handed_in import File, LeftOut, Limits, files_in, opened
+from grading.handed_in import TIME, File, LeftOut, Limits, files_in, opened
 from grading.restore import VERSION
-
-# It says when something was handed in, and is no part of it.
-TIME = "timestamp.txt"
 
 
 def version_of(folder: Path) -> str:

@@ -22,6 +22,8 @@ _SAME_TIME = 2
 _MOST_LOOKED_AT = 1_000
 _MOST_ARCHIVES, _DEEPEST_ARCHIVE = 20, 2
 _MOST_REASONS = 3
+# What a student has typed on Moodle, as its downloads name it.
+_TYPED = ("onlinetext.html",)
 
 
 class NotGraded(Exception):
@@ -209,6 +211,8 @@ def _why_none(found: Search) -> str:
     left_out = [found.left_out, *(archive.left_out for archive in found.archives.values())]
     if lines := [sentence(note, "en") for one in left_out for note in one.notes()]:
         return "there is no notebook of this assignment in it. " + " ".join(lines).rstrip(".")
+    if others := [name for name in found.seen if name not in _TYPED]:
+        return sentence(message("not_graded.others_only", names=some(others)), "en")
     if found.seen:
-        return sentence(message("not_graded.others_only", names=some(found.seen)), "en")
+        return sentence(message("not_graded.typed_only"), "en")
     return "there is nothing in the folder"

@@ -15,8 +15,10 @@ from typing import Literal
 from nbgrader.apps.baseapp import NbGrader
 from nbgrader.converters import GenerateFeedback
 from nbgrader.utils import rmtree
+from traitlets.config import Config
 
 from grading.converter import Stopped, TakingIn
+from grading.learned import Times, times_of
 from grading.names import one_line
 from grading.restore import DONE
 from grading.steps import OnlyTakenIn, Refusal
@@ -53,6 +55,7 @@ class Done:
         seconds: that it took, from the start of the worker's to its end.
         kept: a line for each part with points by hand where the judge gave others.
         errors: lines for the lecturer's eye.
+        times: of what was graded, if the judge has left them.
     """
 
     state: Literal["graded", "as before", "not gradable"]
@@ -60,10 +63,16 @@ class Done:
     seconds: float
     kept: tuple[str, ...]
     errors: tuple[str, ...]
+    times: Times | None
 
 
 class Feedback(GenerateFeedback):
-    """Makes the page anew, whatever lies there."""
+    """Makes the page of one student anew, whatever lies there."""
+
+    def init_notebooks(self) -> None:
+        """As nbgrader does, which would read the student's name as a pattern."""
+        (folder,) = glob.glob(self._format_source(self.coursedir.assignment_id, self.coursedir.student_id))
+        self.assignments = {folder: [str(notebook) for notebook in Path(folder).glob("*.ipynb")]}
 
     def convert_notebooks(self) -> None:
         (notebooks,) = self.assignments.values()
@@ -79,8 +88,10 @@ class Feedback(GenerateFeedback):
         self.run_post_convert_hook()
 
 
-def grade(run: Run, student: str) -> Done:
+def grade(run: Run, student: str, cell_time: int) -> Done:
     """Grade the student's submission, if it is new or changed, and make its feedback, if that is missing.
+
+    Each cell has so many seconds.
 
     Raises:
         Stopped: there is no point in grading others.
@@ -91,6 +102,7 @@ def grade(run: Run, student: str) -> Done:
         # A student's name may be one that would be read as a pattern.
         app.coursedir.student_id = glob.escape(student)
         converter = _OneOfMany(coursedir=app.coursedir, parent=app)
+        converter.update_config(Config({"Judge": {"timeout": cell_time}}))
         if run.force:
             converter.force = True
         converter.start()
@@ -105,7 +117,8 @@ def grade(run: Run, student: str) -> Done:
                 errors.append(f"no feedback: {type(error).__name__}: {error}")
     seconds = monotonic() - began
     lines = tuple(f"{one_line(student)}: {line}" for line in errors)
-    return Done(state, reason, seconds, tuple(converter.kept), lines)
+    times = times_of(converter.place(student)) if state == "graded" else None
+    return Done(state, reason, seconds, tuple(converter.kept), lines, times)
 
 
 def mark(converter: TakingIn, student: str) -> Path:

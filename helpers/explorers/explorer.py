@@ -243,7 +243,7 @@ class Explorer(AnyWidget):
         self.on_msg(self._receive)
         for name, control in controls.items():
             control.observe(self.answer, names="value")
-            self.observe(partial(self._moved, name), names=f"at_{name}")
+            self.observe(self._moved, names=f"at_{name}")
 
     def answer(self, _: object = None) -> None:
         """Draw what the controls ask for, or say what went wrong."""
@@ -292,11 +292,25 @@ class Explorer(AnyWidget):
             if isinstance(part, Picture | Thumbnails):
                 yield f"drawn_{k}", part.drawn
 
-    def _moved(self, name: str, change: dict[str, Any]) -> None:
-        """A hand has moved the control of that name in the page, perhaps to where it can no longer stand."""
-        if not self._drawing:
-            self.controls[name].at = change["new"]
-            self.set_trait(f"at_{name}", self.controls[name].at)
+    def _moved(self, _: dict[str, Any]) -> None:
+        """Hands have moved controls in the page, perhaps to where they can no longer stand.
+
+        While the kernel is busy, a page gathers what is moved in one message. So all controls are moved before anything
+        is drawn: an answer to the first alone would send the others back to where they were.
+        """
+        if self._drawing:
+            return
+        before = [control.at for control in self.controls.values()]
+        self._drawing = True
+        try:
+            for name, control in self.controls.items():
+                control.at = getattr(self, f"at_{name}")
+        finally:
+            self._drawing = False
+        if [control.at for control in self.controls.values()] != before:
+            self.answer()
+        for name, control in self.controls.items():
+            self.set_trait(f"at_{name}", control.at)
 
     def _receive(self, _: object, news: dict[str, Any], buffers: Sequence[memoryview]) -> None:
         self._parts[news["part"]].receive(news, buffers)

@@ -1,11 +1,13 @@
 """Workers of this machine: as many as there is room for, and nobody else can have anything run by them."""
 
+import os
 import socket
 import ssl
 import stat
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import dask
 import psutil
@@ -41,12 +43,20 @@ def asked(port, words, context=None) -> bytes:
             return b""
 
 
-def test_no_stranger_is_answered():
+def test_no_stranger_is_answered(monkeypatch):
+    monkeypatch.setattr(cluster, "CPU_COUNT", 6)
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "5")
     anybody = ssl.create_default_context()
     anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
     alert = b"\x15"
-    with workers_here(1) as client:
+    with workers_here(2) as client:
         assert client.submit(sum, [1, 2]).result() == 3
+        # It is our business how often is tried what ends its worker, and how much memory a submission may take.
+        assert client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.allowed_failures) == 0
+        assert [worker["memory_limit"] for worker in client.scheduler_info()["workers"].values()] == [0, 0]
+        assert client.submit(os.environ.get, "MKL_NUM_THREADS").result() == "3"
+        assert client.submit(os.environ.get, "OPENBLAS_NUM_THREADS").result() == "5"
         us = psutil.Process()
         ports = [
             found.laddr
@@ -54,8 +64,8 @@ def test_no_stranger_is_answered():
             for found in process.net_connections("tcp")
             if found.status == psutil.CONN_LISTEN
         ]
-        # Of scheduler, worker and nanny.
-        assert len(ports) >= 3 and {ip for ip, _ in ports} == {"127.0.0.1"}
+        # Of scheduler, workers and nannies.
+        assert len(ports) >= 5 and {ip for ip, _ in ports} == {"127.0.0.1"}
         for _, port in ports:
             for page in (b"/info/main/workers.html", b"/metrics", b"/"):
                 answer = asked(port, b"GET " + page + b" HTTP/1.0\r\n\r\n")
@@ -67,11 +77,21 @@ def test_no_stranger_is_answered():
             Client(address, security=Security.temporary(), timeout=2)
 
 
-def test_a_cluster_of_others_must_encrypt(tmp_path):
-    settings = make(tmp_path / "key")
+def test_a_cluster_of_others_must_encrypt(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = make(Path("key"))
+    assert settings == tmp_path / "key" / "dask.yaml"
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "key").iterdir()} == {0o600}
     found = dask.config.collect([str(settings)], env={"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "0.5s"})
+    assert found["distributed"]["comm"]["require-encryption"] is True
+    assert all(found["distributed"][who]["http"]["routes"] == [] for who in ("scheduler", "worker"))
+    for role in found["distributed"]["comm"]["tls"].keys() - {"ca-file"}:
+        assert found["distributed"]["comm"]["tls"][role] == {
+            "cert": str(tmp_path / "key" / "certificate.pem"),
+            "key": str(tmp_path / "key" / "key.pem"),
+        }
+    assert found["distributed"]["comm"]["tls"].keys() == {"ca-file", "scheduler", "worker", "client"}
     with dask.config.set(dask.config.merge(dask.config.config, found)):
         with pytest.raises(NoCluster, match="an address such as tls://"), workers_of("tcp://127.0.0.1:8786"):
             pass

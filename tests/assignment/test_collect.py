@@ -1,17 +1,22 @@
 """Downloads of Moodle, of Canvas and plain folders are taken in: every student's, under the platform's numbers."""
 
+import io
 import shutil
+import time
+import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from downloads import TIMES, WORKSHEETS, gradebook, in_a_zip, table, unzipped, worksheet, zipped
 from grading import collect as command
-from grading.collect import BEFORE, CHANGED, LEFT, MISSING, NEW, collect, unfit
+from grading.collect import BEFORE, CHANGED, LEFT, MISSING, NEW, TYPED, collect, unfit
+from grading.handed_in import File
 from grading.platforms import canvas, dates, moodle
 from grading.platforms.collected import path_of, read_collected
 from grading.platforms.dates import moment
-from grading.platforms.downloads import BadDownload
+from grading.platforms.downloads import BadDownload, Download, HandedIn
 from grading.platforms.names import same_name
 from grading.platforms.roster import read_roster
 from grading.platforms.tables import BadTable, read_table, write_table
@@ -86,7 +91,7 @@ def test_moodles_zip_with_two_of_a_name_two_notebooks_a_zip_and_a_subfolder(sett
     for number in FILES:
         written = settings.course / "submitted" / number / NAME / "timestamp.txt"
         assert written.read_text() == "2026-12-02 09:30:00 UTC\n"
-    assert "From Moodle: 5 new, 1 missing; 0 doubtful" in report.text()
+    assert "From Moodle: 5 new, 1 missing; 0 doubtful" in report.text() and "Without --roster" not in report.text()
     assert "    missing         4715 Émilie du Châtelet" in report.text()
 
 
@@ -95,6 +100,7 @@ def test_an_unpacked_download_is_read_like_the_zip(settings, downloads, around):
     unzipped(downloads / "unpacked", {f"{around}{name}": content for name, content in MOODLE.items()})
     report = collect(settings, downloads / "unpacked")
     assert report.platform == "Moodle" and set(states(report)) == set(FILES)
+    assert "Without --roster nobody can be missing, and no name is checked." in report.text()
     assert placed(settings) == {number: files[:-1] for number, files in FILES.items()}
 
 
@@ -107,7 +113,7 @@ def test_moodles_download_without_folders(settings, downloads):
     }
     report = collect(settings, zipped(downloads / "all.zip", files))
     assert placed(settings) == {"4711": ["my_own_work.ipynb"], "4713": ["a.ipynb", "b.ipynb"]}
-    assert doubts(report) == {"4712": ["no file was handed in"]}
+    assert states(report)["4712"] == TYPED
     kept = read_collected(path_of(settings.course, NAME))
     assert kept["4711"].back == "Ada Lovelace_4711_assignsubmission_file_"
 
@@ -117,6 +123,68 @@ def test_the_names_of_moodles_folders_are_kept_as_they_came(settings, downloads)
     kept = read_collected(path_of(settings.course, NAME))
     assert kept["4713"].back == "Siobhán OBrien_4713_assignsubmission_file/"
     assert kept["4714"].back == "Jörg Müller_4714_assignsubmission_file_/"
+
+
+class TestTyped:
+    """What a student has typed on the platform is no file of theirs."""
+
+    TEXT = {"Jörg Müller_4712_assignsubmission_onlinetext/onlinetext.html": "<p>see attached</p>"}
+    FILE = {"Jörg Müller_4712_assignsubmission_file/work.ipynb": "work"}
+
+    def test_a_text_alone_is_called_so_and_is_not_missing(self, settings, downloads):
+        roster = read_roster(worksheet(downloads / "sheet.csv", "en", {"4712": "Jörg Müller", "4711": "Ada Lovelace"}))
+        report = collect(settings, zipped(downloads / "all.zip", self.TEXT), roster)
+        said = report.text()
+        assert "From Moodle: 1 only typed, 1 missing; 1 doubtful" in said
+        wanted = (
+            "    only typed      4712 Jörg Müller  doubtful: a text was typed on the platform, and there is no file"
+        )
+        assert wanted in said
+        assert not (settings.course / "submitted").exists() and "as well" not in said
+        kept = read_collected(path_of(settings.course, NAME))["4712"]
+        assert (kept.typed, kept.time, kept.name) == ("a text", "2026-12-02 09:30:00 UTC", "Jörg Müller")
+        # Nor is it in a later download of the others.
+        ada = {"Ada Lovelace_4711_assignsubmission_file/work.ipynb": "ada"}
+        assert states(collect(settings, zipped(downloads / "late.zip", ada), roster)) == {"4711": NEW}
+
+    def test_a_file_after_it_is_new(self, settings, downloads):
+        collect(settings, zipped(downloads / "all.zip", self.TEXT))
+        assert states(collect(settings, zipped(downloads / "all.zip", self.FILE))) == {"4712": NEW}
+        assert placed(settings) == {"4712": ["work.ipynb"]}
+        assert read_collected(path_of(settings.course, NAME))["4712"].typed == ""
+
+    def test_it_takes_the_place_of_no_file(self, settings, downloads):
+        collect(settings, zipped(downloads / "all.zip", self.FILE))
+        before = read_collected(path_of(settings.course, NAME))
+        report = collect(settings, zipped(downloads / "all.zip", self.TEXT))
+        assert states(report) == {"4712": LEFT} and doubts(report)["4712"] == [
+            "a text was typed on the platform, and there is no file"
+        ]
+        assert placed(settings) == {"4712": ["work.ipynb"]}
+        assert read_collected(path_of(settings.course, NAME)) == before
+
+    def test_a_text_beside_a_file_is_named(self, settings, downloads):
+        report = collect(settings, zipped(downloads / "all.zip", self.TEXT | self.FILE))
+        assert states(report) == {"4712": NEW} and placed(settings) == {"4712": ["work.ipynb"]}
+        said = "Typed something on Moodle as well, which is not taken in: 4712 Jörg Müller (a text)"
+        assert said in report.text()
+
+    @pytest.mark.parametrize(
+        ("name", "typed"),
+        [
+            ("A_7_assignsubmission_file/x", ""),
+            ("A_7_assignsubmission_onlinetext", "a text"),
+            ("A_7_assignsubmission_mahara", "something by Moodle's mahara"),
+        ],
+    )
+    def test_what_moodle_calls_otherwise_is_no_file(self, name, typed):
+        place = moodle.place_of(name.partition("/")[0])
+        assert place is not None and place.typed == typed
+
+    @pytest.mark.parametrize(("kind", "typed"), [("text", "a text"), ("link", "a link"), ("1_text.html", "")])
+    def test_so_it_is_with_canvas(self, kind, typed):
+        place = canvas.place_of(f"lovelaceada_4711_{kind}".removesuffix(".html") + ".html")
+        assert place is not None and place.typed == typed
 
 
 CANVAS = {
@@ -141,8 +209,8 @@ def test_canvas_zip_with_late_marks_two_of_a_name_and_several_files(settings, do
     roster = read_roster(gradebook(downloads / "book.csv", SORTED, "Work (55)"))
     report = collect(settings, zipped(downloads / "submissions.zip", CANVAS), roster)
     new = dict.fromkeys(["4711", "4712", "4713", "4714"], NEW)
-    assert states(report) == new | {"4715": LEFT, "4716": MISSING}
-    assert doubts(report) == {"4715": ["no file was handed in"]}
+    assert states(report) == new | {"4715": TYPED, "4716": MISSING}
+    assert doubts(report) == {"4715": ["a text was typed on the platform, and there is no file"]}
     assert placed(settings) == {
         "4711": ["inside_lenet5.ipynb"],
         "4712": ["inside_lenet5-1.ipynb"],
@@ -205,6 +273,30 @@ def test_who_is_called_otherwise_or_not_in_the_roster_is_named_and_taken_in(sett
     assert set(placed(settings)) == set(FILES)
 
 
+def test_where_names_are_hidden_none_is_another(settings, downloads):
+    roster = read_roster(worksheet(downloads / "sheet.csv", "en", {"4711": "", "4712": "Jörg Müller"}))
+    files = {"Participant 1_4711_assignsubmission_file/x.ipynb": "", "_4712_assignsubmission_file/x.ipynb": ""}
+    report = collect(settings, zipped(downloads / "all.zip", files), roster)
+    assert set(states(report)) == {"4711", "4712"} and doubts(report) == {}
+
+
+@pytest.mark.parametrize("number", [".hidden", "../outside"])
+def test_what_can_be_no_folder_of_a_students_is_not_taken_in(settings, downloads, monkeypatch, number):
+    student = HandedIn(number, files={("work.ipynb",): File(("work.ipynb",), 1, 0, lambda: io.BytesIO(b"x"))})
+    monkeypatch.setattr(command, "read_download", lambda *given: Download("", {number: student}, []))
+    assert doubts(collect(settings, downloads)) == {number: ["no name for a folder"]}
+    assert not (settings.course / "submitted").exists() and not (settings.course / "outside").exists()
+
+
+def test_a_file_keeps_its_time_by_which_the_newest_is_graded(settings, downloads):
+    with zipfile.ZipFile(downloads / "all.zip", "w") as archive:
+        about = zipfile.ZipInfo("Ada Lovelace_4711_assignsubmission_file/work.ipynb", (2026, 12, 1, 10, 30, 20))
+        archive.writestr(about, "ada")
+    collect(settings, downloads / "all.zip")
+    changed = (settings.course / "submitted" / "4711" / NAME / "work.ipynb").stat().st_mtime
+    assert datetime.fromtimestamp(changed) == datetime(2026, 12, 1, 10, 30, 20)
+
+
 def test_what_is_in_no_students_place_is_named(settings, downloads):
     files = MOODLE | {"readme.txt": "hello", "__MACOSX/._x": ""}
     report = collect(settings, zipped(downloads / "all.zip", files))
@@ -221,13 +313,16 @@ class TestAgain:
     def again(self, settings, downloads):
         """Collects what Ada hands in at a minute of the hour."""
 
-        def hand_in(content: str, minute: int):
-            time = f"Wednesday, 2 December 2026, 10:{minute} AM"
-            roster = read_roster(worksheet(downloads / "s.csv", "en", {"4711": "Ada Lovelace"}, {"4711": time}))
+        def hand_in(content: str, minute: int | None):
+            times = {"4711": f"Wednesday, 2 December 2026, 10:{minute} AM"}
+            roster = read_roster(worksheet(downloads / "s.csv", "en", {"4711": "Ada Lovelace"}, times))
             files = {f"{self.FOLDER}/work.ipynb": content}
-            return collect(settings, zipped(downloads / "all.zip", files), roster).lines[0]
+            report = collect(settings, zipped(downloads / "all.zip", files), roster if minute else None)
+            is_said = "What is new or changed, nbgrader autograde grades" in report.text()
+            assert is_said is (report.lines[0].state in (NEW, CHANGED))
+            return report.lines[0]
 
-        hand_in("first", 20)
+        assert hand_in("first", 20).state == NEW
         return hand_in
 
     @pytest.fixture
@@ -246,6 +341,25 @@ class TestAgain:
         assert (folder / "work.ipynb").read_text() == "second"
         assert (folder / "timestamp.txt").read_text() == "2026-12-02 09:40:00 UTC\n"
         assert sorted(path.name for path in folder.parents[1].iterdir()) == ["4711"]
+
+    def test_another_version_of_the_same_minute_replaces_it(self, again, folder):
+        assert again("second", 20).state == CHANGED and (folder / "work.ipynb").read_text() == "second"
+
+    def test_the_time_is_kept_where_it_is_not_said_again(self, again, folder):
+        assert again("first", None).state == BEFORE
+        assert (folder / "timestamp.txt").read_text() == "2026-12-02 09:20:00 UTC\n"
+        assert again("older", 10).state == LEFT
+        # Of a new version, none is known.
+        assert again("second", None).state == CHANGED and not (folder / "timestamp.txt").exists()
+        # It may be said later.
+        assert again("second", 40).state == BEFORE
+        assert (folder / "timestamp.txt").read_text() == "2026-12-02 09:40:00 UTC\n"
+
+    def test_what_lies_there_already_is_as_before_whoever_put_it_there(self, again, settings, downloads):
+        unzipped(settings.course / "submitted", {f"4712/{NAME}/work.ipynb": "the same"})
+        files = {"Jörg Müller_4712_assignsubmission_file/work.ipynb": "the same"}
+        report = collect(settings, zipped(downloads / "all.zip", files))
+        assert states(report) == {"4712": BEFORE} and doubts(report) == {}
 
     def test_an_earlier_version_replaces_nothing(self, again, folder):
         line = again("older", 10)
@@ -327,6 +441,18 @@ def test_who_can_not_be_graded_is_doubtful_at_once(settings, downloads):
     }
     report = collect(settings, zipped(downloads / "all.zip", files), why_not=unfit(ASSIGNMENT))
     assert doubts(report) == {"4712": ["can't be graded: there is no notebook, only `solution.pdf`"]}
+    said = (
+        "    new             4712 Jörg Müller  doubtful: can't be graded: there is no notebook, only `solution.pdf`\n"
+    )
+    assert said in report.text() and "4711" not in report.text()
+
+
+def test_what_is_not_collected_is_no_reason_to_grade(tmp_path):
+    from test_intake import ASSIGNMENT, notebook
+
+    unzipped(tmp_path / "ada", {"data/work.ipynb": notebook()})
+    assert unfit(ASSIGNMENT)(tmp_path / "ada") == ""
+    assert unfit(ASSIGNMENT, ["data"])(tmp_path / "ada") == "there is nothing in the folder"
 
 
 @pytest.mark.parametrize("content", [b"no zip", None])
@@ -464,14 +590,34 @@ def test_where_canvas_hides_names_its_own_sign_is_the_number(name):
 def test_the_command_reads_the_list_in_the_courses_folder(settings, downloads, monkeypatch, capsys):
     monkeypatch.setattr(command, "COURSE", settings.course)
     monkeypatch.setattr(command, "settings_of", lambda name: settings)
-    monkeypatch.setattr(command, "looking", lambda *given: lambda folder: "")
+    asked = []
+    monkeypatch.setattr(command, "looking", lambda settings, url: asked.append(url) or (lambda folder: ""))
+    configuration = "get_config().CourseDirectory.db_url = 'sqlite:///of nbgrader.db'"
+    (settings.course / "nbgrader_config.py").write_text(configuration)
     table(settings.course / "students.csv", [["id", "first_name"], *STUDENTS.items()])
     command.main([NAME, str(zipped(downloads / "all.zip", MOODLE))])
     assert "5 new, 1 missing; 0 doubtful" in capsys.readouterr().out
+    # The gradebook is where nbgrader's configuration says.
+    assert asked == [f"sqlite:///{settings.course / 'of nbgrader.db'}"]
+    command.main([NAME, str(downloads / "all.zip"), "--db", "sqlite:///another.db"])
+    assert asked[1:] == ["sqlite:///another.db"]
     with pytest.raises(SystemExit, match="there is no such time zone"):
         command.main([NAME, str(downloads), "--zone", "Mars/Olympus"])
     with pytest.raises(SystemExit, match="neither a folder nor a zip"):
         command.main([NAME, str(downloads / "nothing")])
+
+
+def test_without_a_deadline_the_time_zone_is_this_computers(settings, downloads, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        roster = read_roster(worksheet(downloads / "sheet.csv", "en", STUDENTS))
+        collect(replace(settings, deadline=None), zipped(downloads / "all.zip", MOODLE), roster)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    written = Path(settings.course / "submitted" / "4711" / NAME / "timestamp.txt")
+    assert written.read_text() == "2026-12-02 01:30:00 UTC\n"
 
 
 def test_the_time_zone_is_the_deadlines_or_the_one_that_is_said(settings, downloads):

@@ -2,13 +2,17 @@
 
 import re
 import shutil
+import sqlite3
+from datetime import UTC, datetime
 from itertools import combinations
 
 import nbformat
 import pytest
 from copydetect import compare_files
+from downloads import table
 from grading import alike, copies
 from grading.alike import ALIKE, SHORT, Work, fingerprint, groups_of, pairs_of, work_of
+from grading.platforms.collected import Collected, path_of, write_collected
 from grading.settings import Settings
 from grading.which_notebook import Assignment
 from submissions import MISTAKES, NAME, SOURCE, fill, mistaken, solution
@@ -152,19 +156,22 @@ def test_the_page_shows_the_group_and_the_code_as_text(hand_in, tmp_path):
     code["project"] += "\nx = '<script>alert(1)</script>'"
     works = [hand_in("ada", code), hand_in("eve", renamed(code)), hand_in("bob", solution("loops"))]
     settings = Settings(NAME, "a", {"project": 3}, (0, 1), course=tmp_path)
-    page, pairs = copies.page_of(settings, works, [])
+    labels = {"ada": "Ada L. (4711, 2026)", "eve": "<i>Eve</i>"} | {"bob": "Bob"}
+    page, pairs = copies.page_of(settings, works, [], labels)
     assert [(pair.one, pair.other) for pair in pairs] == [("ada", "eve")]
-    assert "<li>2: ada, eve</li>" in page and "This is no verdict" in page
+    assert "<li>2: Ada L. (4711, 2026), &lt;i&gt;Eve&lt;/i&gt;</li>" in page and "This is no verdict" in page
+    assert "<h2>Ada L. (4711, 2026) and &lt;i&gt;Eve&lt;/i&gt;: " in page and "3 works were compared" in page
     assert "<script>" not in page and "&lt;script&gt;" in page
     assert "<td>project</td><td>33.3 %</td>" in page and f"Parts of fewer than {SHORT} tokens don't count" in page
-    page, _ = copies.page_of(settings, works[:1], works[1:])
-    assert "<td>project</td><td>50.0 %</td>" in page
+    page, _ = copies.page_of(settings, works[:1], works[1:], labels)
+    assert "<td>project</td><td>50.0 %</td>" in page and "1 work was compared" in page
 
 
 def test_the_page_shows_the_hundred_pairs_with_the_most_in_common(write, tmp_path):
     project = {"project": solution("transposed")["project"]}
     works = [write(f"{number:02}", project) for number in range(14)] + [write("a", solution("transposed"))] * 2
-    page, pairs = copies.page_of(Settings(NAME, "a", {"project": 3}, (0, 1), course=tmp_path), works, [])
+    settings = Settings(NAME, "a", {"project": 3}, (0, 1), course=tmp_path)
+    page, pairs = copies.page_of(settings, works, [], {work.who: work.who for work in works})
     assert len(pairs) == 120 and page.count("Both, beside each other") == 100 and "And 20 pairs more" in page
     assert (pairs[0].one, pairs[0].other) == ("a", "a")
 
@@ -174,20 +181,75 @@ def test_without_a_gradebook_the_command_says_what_to_do(tmp_path):
         copies.main([NAME, "--db", f"sqlite:///{tmp_path / 'nothing.db'}"])
 
 
-def test_the_command_takes_in_last_years_folder(hand_in, tmp_path, assignment, monkeypatch, capsys):
-    settings = Settings(NAME, "a", {"project": 3}, (0, 1), course=tmp_path)
-    hand_in("ada", solution("transposed"))
-    (tmp_path / "2026").mkdir()
-    shutil.copytree(tmp_path / "submitted" / "ada", tmp_path / "submitted" / ".ada")
-    (tmp_path / "submitted").rename(tmp_path / "2026" / "submitted")
-    hand_in("eve", renamed(solution("transposed")))
-    monkeypatch.setattr(copies, "settings_of", lambda name: settings)
-    monkeypatch.setattr(copies, "has_gradebook", lambda url: True)
-    monkeypatch.setattr(copies, "handed_out", lambda *given: assignment)
-    copies.main([NAME, "--earlier", str(tmp_path / "2026" / "submitted")])
-    said = capsys.readouterr().out
-    assert "1 pairs are alike, of 1 works and 1 earlier ones" in said
-    assert "2: 2026/submitted/ada, eve" in said
-    assert (tmp_path / "exported" / NAME / "copies.html").exists()
-    with pytest.raises(SystemExit, match="there is no folder"):
-        copies.main([NAME, "--earlier", str(tmp_path / "nothing")])
+class TestTheCommand:
+    """The command, in a course with a class of this year's and one of an earlier year."""
+
+    @pytest.fixture
+    def course(self, hand_in, tmp_path, assignment, monkeypatch):
+        """Ada's, in the folder of an earlier year, and Eve's, which is the same with other names."""
+        deadline = datetime(2027, 2, 1, tzinfo=UTC)
+        settings = Settings(NAME, "a", {"project": 3}, (0, 1), deadline=deadline, course=tmp_path)
+        hand_in("4711", solution("transposed"))
+        (tmp_path / "course_of_2026").mkdir()
+        shutil.copytree(tmp_path / "submitted" / "4711", tmp_path / "submitted" / ".4711")
+        (tmp_path / "submitted").rename(tmp_path / "course_of_2026" / "submitted")
+        hand_in("4711", renamed(solution("transposed")))
+        monkeypatch.setattr(copies, "settings_of", lambda name: settings)
+        monkeypatch.setattr(copies, "has_gradebook", lambda url: True)
+        asked = []
+        monkeypatch.setattr(copies, "handed_out", lambda url, *given: asked.append(url) or assignment)
+        configuration = "get_config().CourseDirectory.db_url = 'sqlite:///of nbgrader.db'"
+        (tmp_path / "nbgrader_config.py").write_text(configuration)
+        yield tmp_path
+        assert set(asked) == {f"sqlite:///{tmp_path / 'of nbgrader.db'}"}
+
+    @pytest.fixture
+    def said(self, course, capsys):
+        def run(*earlier) -> str:
+            copies.main([NAME, "--earlier", *map(str, earlier or [course / "course_of_2026" / "submitted"])])
+            return capsys.readouterr().out
+
+        return run
+
+    def test_it_takes_in_last_years_folder(self, course, said):
+        assert f"{course / 'exported' / NAME / 'copies.html'}: 1 pair is alike, of 1 works and 1 earlier ones" in said()
+        with pytest.raises(SystemExit, match="there is no folder"):
+            said(course / "nothing")
+
+    def test_it_shows_the_year_and_the_name_of_both(self, course, said):
+        """The number is the same, but in another year it is somebody else's."""
+        assert "    2: 4711 (2026), 4711 (2027)\n" in said()
+        table(course / "students.csv", [["id", "first_name"], ["4711", "Eve"]])
+        collected = {"4711": Collected("Ada Lovelace", "", "", "2025-12-02 09:30:00 UTC")}
+        write_collected(path_of(course / "course_of_2026", "another"), collected)
+        assert "    2: Ada Lovelace (4711, 2026), Eve (4711, 2027)\n" in said()
+        page = (course / "exported" / NAME / "copies.html").read_text(encoding="utf-8")
+        assert "<h2>Eve (4711, 2027) and Ada Lovelace (4711, 2026): " in page and "submitted" not in page
+
+    def test_where_no_folder_says_the_year_the_times_of_handing_in_do(self, course, said):
+        earlier = course / "a" / "b" / "submitted"
+        earlier.parent.mkdir(parents=True)
+        (course / "course_of_2026" / "submitted").rename(earlier)
+        assert "    2: 4711, 4711 (2027)\n" in said(earlier)
+        times = ("2025-12-02 09:30:00 UTC", "2025-12-02 09:31:00 UTC", "2026-01-01 00:10:00 UTC", "")
+        collected = {str(number): Collected("", "", "", time) for number, time in enumerate(times)}
+        write_collected(path_of(earlier.parent, NAME), collected)
+        assert "    2: 4711 (2025), 4711 (2027)\n" in said(earlier)
+
+    def test_the_names_of_the_other_years_gradebook_are_read_and_it_is_left_alone(self, course, said):
+        earlier = course / "course_of_2026"
+        with sqlite3.connect(earlier / "gradebook.db") as book:
+            book.execute("CREATE TABLE student (id, first_name, last_name)")
+            book.execute("INSERT INTO student VALUES ('4711', 'Ada', NULL)")
+        book.close()
+        before = (earlier / "gradebook.db").read_bytes()
+        assert "    2: Ada (4711, 2026), 4711 (2027)\n" in said()
+        assert (earlier / "gradebook.db").read_bytes() == before
+        assert not (course / "gradebook.db").exists()
+
+    def test_an_unpacked_download_of_moodles_says_the_names_itself(self, course, said):
+        folder = course / "2024"
+        folder.mkdir()
+        before = course / "course_of_2026" / "submitted" / "4711"
+        before.rename(folder / "Ada Lovelace_12_assignsubmission_file")
+        assert "    2: Ada Lovelace (12, 2024), 4711 (2027)\n" in said(folder)

@@ -9,6 +9,7 @@ from course import can_be_sandboxed
 from grading.judge import Judge
 from grading.restore import FAULTS
 from nbformat.v4 import new_code_cell, new_notebook
+from nbgrader.utils import compute_checksum
 from submissions import NAME, SETTINGS, SOURCE, cell_named, fill, mistaken, solution
 
 IMPORTS = "import torch\nimport torch.nn.functional as F\nfrom torch import nn"
@@ -20,8 +21,11 @@ def judged(tmp_path):
     shutil.copytree(SOURCE, tmp_path / NAME)
     source = nbformat.read(SOURCE / f"{NAME}.ipynb", as_version=4)
 
-    def judge(code):
+    def judge(code, as_given=()):
         filled = fill(source, code)
+        for name in as_given:
+            cell = cell_named(filled, name)
+            cell.metadata.nbgrader["checksum"] = compute_checksum(cell)
         cells = [cell_named(filled, name) for part in code for name in (f"{part}_solution", part)]
         cells = [new_code_cell(IMPORTS), new_code_cell("raise KeyError('beside')"), *cells]
         graded, _ = Judge(sandboxed=can_be_sandboxed(), seed=0, timeout=600, call_timeout=600).preprocess(
@@ -67,6 +71,15 @@ def test_faults_are_codes_with_values_that_can_be_counted(judged):
     words = {"error": "KeyError: 'beside'", "line": "raise KeyError('beside')"}
     assert data["troubles"] == {"filter_back": [{"code": "raised_at", "values": words}]}
     assert "wanted: the biases stay out" not in notebook.cells[4].outputs[0].text
+
+
+def test_what_was_not_written_is_told_from_what_is_wrong(judged):
+    code = {"rectify": "raise NotImplementedError", "keep_channel": "keep_channel = 3"}
+    _, data = judged(code, ["rectify_solution"])
+    assert data["unanswered"] == ["rectify"] and {part["earned"] for part in data["parts"].values()} == {0}
+    assert data["cells"]["limit"] == 600 and not data["cells"]["stopped"]
+    _, data = judged(code)
+    assert data["unanswered"] == []
 
 
 def test_a_student_can_not_hand_in_the_data(judged, tmp_path):

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import stat
 import zipfile
 from pathlib import Path
@@ -148,7 +149,7 @@ def test_a_folder_that_is_a_link_or_none_is_not_graded(taking, tmp_path):
 
 def test_times_and_pages_of_the_student_are_left_out(taking):
     taking.put("work.ipynb", notebook())
-    times = ["timestamp.txt", "in/time\u017ftamp.txt", "sub/TimeStamp.TXT"]
+    times = ["timeSTAMP.txt", "in/time\u017ftamp.txt", "sub/TimeStamp.TXT"]
     for name in (*times, "work.html", "x.SVG", "timestamp.txt.txt"):
         taking.put(name, "2020")
     for name, content in {
@@ -163,6 +164,33 @@ def test_times_and_pages_of_the_student_are_left_out(taking):
         f"left out, as it would tell the time of handing in: {', '.join(f'`{name}`' for name in times)}.",
     ]
     assert taking.files == {"work.ipynb", "timestamp.txt.txt", "c.csv"}
+
+
+def test_the_time_beside_the_notebook_is_no_part_of_what_was_handed_in(taking):
+    """Nobody can tell who wrote it: a platform's is put there by `collect`, and nbgrader's exchange writes one, too."""
+    taking.put("timestamp.txt", "2026-12-02 09:30:00 UTC")
+    with pytest.raises(NotGraded, match="^there is nothing in the folder$"):
+        taking()
+    taking.put("essay.pdf", "%PDF")
+    with pytest.raises(NotGraded, match="^there is no notebook, only `essay.pdf`$"):
+        taking()
+    taking.put("work.ipynb", notebook())
+    assert taking() == [] and taking.files == {"work.ipynb", "essay.pdf"}
+    shutil.rmtree(taking.clean)
+    assert taking(time_is_known=False) == [
+        "the time of handing in that `timestamp.txt` tells is not believed: nbgrader's exchange writes such a file, "
+        "and so can you."
+    ]
+
+
+def test_what_was_typed_on_the_platform_is_called_so(taking):
+    taking.put("timestamp.txt", "2026-12-02 09:30:00 UTC")
+    taking.put("onlinetext.html", "<p>see attached</p>")
+    with pytest.raises(NotGraded, match="^there is no notebook, only a text that was typed on the platform$"):
+        taking()
+    taking.put("essay.pdf", "%PDF")
+    with pytest.raises(NotGraded, match="^there is no notebook, only `essay.pdf`$"):
+        taking()
 
 
 @pytest.mark.parametrize("folder", ["timestamp.txt", "check.py", "CHECK.PY", "work.ipynb", "a/page.html"])

@@ -103,6 +103,45 @@ def test_a_cell_that_takes_too_long_is_interrupted_and_no_other(open_kernel):
     assert troubles(kernel) == {1: met}
 
 
+def test_the_time_of_the_slowest_cell_is_known_and_whether_one_was_stopped(open_kernel):
+    kernel = open_kernel("import time\ntime.sleep(0.3)", "def slowly():\n    time.sleep(0.6)", "", timeout=600)
+    for index in range(3):
+        kernel.run(index)
+    assert 0.3 <= kernel.slowest < 600
+    kernel.slowest = 0.0
+    kernel.ask(2, "slowly")
+    assert kernel.slowest == 0
+    kernel.ask(2, "slowly", as_cell=True)
+    assert 0.6 <= (slowest := kernel.slowest) < 600 and not kernel.stopped
+    kernel.nb.cells[2].source = "while True:\n    pass"
+    kernel.timeout = 1
+    kernel.run(2)
+    assert kernel.stopped and kernel.slowest == slowest
+
+
+def test_nothing_is_waited_for_when_a_cell_is_done(open_kernel, monkeypatch):
+    """A submission has some eighty cells and questions: a tenth of a second after each was a third of the grading."""
+    kernel = open_kernel("print('done')")
+    runner, heard = kernel._runner, []
+    listen, reply = runner._client.get_iopub_msg, runner._reply
+
+    def listening(**how):
+        heard.append("nothing")
+        news = listen(**how)
+        heard[-1] = news["content"].get("execution_state")
+        return news
+
+    def replying(asked):
+        found = reply(asked)
+        heard.append("reply" if found is not None else "no reply")
+        return found
+
+    monkeypatch.setattr(runner._client, "get_iopub_msg", listening)
+    monkeypatch.setattr(runner, "_reply", replying)
+    kernel.run(0)
+    assert heard[-1] == "reply" and "idle" in heard
+
+
 def test_a_kernel_that_can_not_be_stopped_is_replaced_and_the_other_cells_run_again(open_kernel, monkeypatch):
     monkeypatch.setattr(runner, "_STOPS_WITHIN", 1)
     kernel = open_kernel("a = 1", STUBBORN, "print(a)", timeout=600)

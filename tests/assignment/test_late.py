@@ -7,6 +7,7 @@ import nbformat
 import pytest
 from course import NAME
 from grading import late
+from grading.platforms.collected import Collected, path_of, write_collected
 from grading.settings import settings_of
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import AssignLatePenalties
@@ -56,6 +57,19 @@ def test_each_day_that_begins_costs_its_penalty(course, student):
     assert penalty(course, student) == STUDENTS[student][1]
 
 
+def test_where_a_students_own_time_would_count_it_is_said(course):
+    said = "There is a penalty, and times count that grading.collect has not written, so that a student may have: the"
+    assert f"{said} timestamp.txt of a day and a bit, a month, in time\n" in course.said
+    # It is believed, so the record does not say that it is not.
+    assert "timestamp" not in course.record("a month")
+    collected = {name: Collected("", "", "", time) for name, (time, _) in STUDENTS.items() if name != "a month"}
+    write_collected(path_of(course.folder, NAME), collected)
+    assert f"{said} timestamp.txt of a month\n" in course.nbgrader("autograde", NAME, "--TakingIn.keep_timestamp=True")
+    collected["a month"] = Collected("", "", "", STUDENTS["a month"][0])
+    write_collected(path_of(course.folder, NAME), collected)
+    assert "There is a penalty" not in course.nbgrader("autograde", NAME, "--TakingIn.keep_timestamp=True")
+
+
 def test_a_later_version_is_graded_again_and_what_was_set_by_hand_stays_and_is_shown(course):
     url = f"sqlite:///{course.folder / 'gradebook.db'}"
     assert course.points("twice") == {"rectify": (3, 3), "unpool": (0, 10)}
@@ -80,10 +94,15 @@ def test_a_later_version_is_graded_again_and_what_was_set_by_hand_stays_and_is_s
 
 def test_where_no_time_is_believed_nobody_is_late_and_it_is_said(course):
     notebook = nbformat.writes(fill(course.template(), solution("transposed", ["rectify", "unpool"])))
-    course.hand_in("says nothing", {f"{NAME}.ipynb": notebook, "timestamp.txt": STUDENTS["a month"][0]})
+    for student in ("says nothing", "collected"):
+        course.hand_in(student, {f"{NAME}.ipynb": notebook, "timestamp.txt": STUDENTS["a month"][0]})
+    write_collected(path_of(course.folder, NAME), {"collected": Collected("", "", "", STUDENTS["a month"][0])})
     said = course.nbgrader("autograde", NAME)
     assert "There is a penalty, and no time of handing in is believed: see TakingIn.keep_timestamp" in said
     assert penalty(course, "says nothing") is None
+    # What the platform says is on nobody's record.
+    assert "`timestamp.txt` tells is not believed" in course.record("says nothing")
+    assert "timestamp" not in course.record("collected")
 
 
 def test_without_a_penalty_nbgraders_own_setting_holds(monkeypatch):

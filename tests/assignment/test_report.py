@@ -5,12 +5,12 @@ import re
 import shutil
 import sys
 from html.parser import HTMLParser
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from grading.class_faults import faults_of_class
 from grading.class_points import points_of_class
-from grading.converter import _FORMULA
+from grading.names import FORMULA
 from grading.outcomes import Outcome
 from grading.report import lasted, write
 from nbgrader.api import Base, Gradebook, MissingEntry
@@ -42,12 +42,14 @@ TOO_LARGE = message("filter_back.wrong_size", found="32×32", wanted="28×28")
 TOO_SMALL = message("filter_back.wrong_size", found="24×24", wanted="28×28")
 EVERY_HARM = payloads("https://example.org", 1)
 # A student's name is a folder's.
+LIKE_AN_ADDRESS = "C# at 100%? yes"
 HARMFUL = [payload for payload in EVERY_HARM if "/" not in payload]
+ALONE, BY_THREE = "ada@example.org", "zoe@example.org"
 ADDRESS = "<img src=x onerror=top.ran.push(7)>@example.org"
 
 # Who: the machine's points, a person's, the penalty for being late, faults in filter_back, the address.
 CLASS = {
-    "ada": ({"rectify": 2, "filter_back": 13, "mistakes": None}, {"mistakes": 7.5}, 0, [], ""),
+    "ada": ({"rectify": 2, "filter_back": 13, "mistakes": None}, {"mistakes": 7.5}, 0, [], ALONE),
     "bob": ({"rectify": 0, "filter_back": 3, "mistakes": None}, {}, 5, [NOT_FLIPPED, TOO_LARGE], ADDRESS),
     "eve": (
         {"rectify": 2, "filter_back": 7, "mistakes": 0},
@@ -61,8 +63,13 @@ CLASS = {
         name: ({"rectify": 1, "filter_back": 0, "mistakes": 0}, {}, 0, [message("raised", error=name)], "")
         for name in HARMFUL
     },
-    "javascript:top.ran.push(8)": ({"rectify": 1, "filter_back": 0, "mistakes": 0}, {}, 0, [NOT_FLIPPED], ""),
+    "javascript:top.ran.push(8)": ({"rectify": 1, "filter_back": 0, "mistakes": 0}, {}, 0, [NOT_FLIPPED], BY_THREE),
+    LIKE_AN_ADDRESS: ({"rectify": 1, "filter_back": 0, "mistakes": 0}, {}, 0, [], BY_THREE),
+    "may": ({"rectify": 2, "filter_back": 0, "mistakes": 0}, {}, 0, [message("not_written")], BY_THREE),
 }
+# Who has written nothing for which parts. For one of these, eve's points are a person's.
+UNANSWERED = {"may": ["filter_back", "mistakes"], "eve": ["filter_back"]}
+ANSWERED = len(CLASS) - 1
 OUTCOMES = [
     Outcome("ada", "graded", "", 20.4, 1),
     Outcome("bob", "graded", "", 3671, 2),
@@ -107,11 +114,13 @@ def course(tmp_path_factory):
             notebook.late_submission_penalty = late
             for grade in notebook.grades:
                 grade.auto_score, grade.manual_score = machine[grade.name], hand.get(grade.name)
-            part = {"points": 13, "earned": 0, "faults": [as_data(fault) for fault in faults]}
-            put(course, student, {"parts": {"filter_back": part}, "address": address, "record": [], "troubles": {}})
+            part = {"points": 13, "earned": machine["filter_back"], "faults": [as_data(fault) for fault in faults]}
+            data = {"parts": {"filter_back": part}, "address": address, "unanswered": UNANSWERED.get(student, [])}
+            put(course, student, data)
         gradebook.db.commit()
     put(course, "broken", "{")
-    for student in ("ada", "javascript:top.ran.push(8)", *HARMFUL):
+    (course / "submitted" / "amy" / NAME).mkdir(parents=True)
+    for student in ("ada", LIKE_AN_ADDRESS, "javascript:top.ran.push(8)", *HARMFUL):
         (course / "feedback" / student / NAME).mkdir(parents=True)
         (course / "feedback" / student / NAME / f"{NAME}.html").write_text("feedback")
     return course
@@ -119,7 +128,7 @@ def course(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(course):
-    return write(course, NAME, OUTCOMES, 4000)
+    return write(course, NAME, OUTCOMES, 4000, stopped=["eve"])
 
 
 class Shown(HTMLParser):
@@ -144,7 +153,7 @@ def page(report):
 
 def test_no_student_can_have_its_name(report, course):
     assert report.parent == course / "feedback" and report.name == f"+report_{NAME}.html"
-    assert report.name.startswith(_FORMULA)
+    assert report.name.startswith(FORMULA)
 
 
 def test_a_persons_points_count_and_those_that_nobody_gave_do_not(course):
@@ -162,14 +171,14 @@ def test_a_persons_points_count_and_those_that_nobody_gave_do_not(course):
 def test_a_submission_counts_once_for_a_fault(course):
     common = faults_of_class((course / "autograded").glob(f"*/{NAME}"))
     assert [(one.said, one.found, one.so, one.judged) for one in common] == [
-        (message("raised", error=min(HARMFUL)), len(HARMFUL), 1, len(CLASS)),
-        (NOT_FLIPPED, 3, 3, len(CLASS)),
-        (TOO_LARGE, 3, 2, len(CLASS)),
+        (message("raised", error=min(HARMFUL)), len(HARMFUL), 1, ANSWERED),
+        (NOT_FLIPPED, 3, 3, ANSWERED),
+        (TOO_LARGE, 3, 2, ANSWERED),
     ]
 
 
 def test_it_says_how_many_were_graded_and_who_was_not_and_why(page):
-    others = len(CLASS) - 3 - len(HARMFUL)
+    others = len(CLASS) - 3 - len(HARMFUL) + 1
     assert f"2 graded in this run 1 graded before, unchanged since {1 + len(HARMFUL)} not gradable" in page.text
     assert f"1 given up after several tries {others} not in this run" in page.text
     assert "dan there is no notebook of this assignment; a.ipynb is another" in page.text
@@ -177,30 +186,32 @@ def test_it_says_how_many_were_graded_and_who_was_not_and_why(page):
 
 
 def test_it_shows_points_by_part_as_bars_and_as_a_table(page):
-    everybody, rest = len(CLASS), len(CLASS) - 4
+    everybody, rest = len(CLASS), len(CLASS) - 5
     assert "where a person has given some, these count. 2 grades were given by hand." in page.text
-    assert f"2c · Filter: all points 1, some 2, none {rest + 1}, waiting for a person 0" in page.text
+    assert f"2c · Filter: all points 1, some 2, none {rest + 1}, nothing written 1, waiting for a person 0" in page.text
     filter_back, mistakes = (13 + 3 + 12) / everybody, 7.5 / (everybody - 1)
-    assert f"2c · Filter {filter_back:.1f} of 13 1 2 {rest + 1} 0" in page.text
-    assert re.search(rf"3e · .+? {mistakes:.1f} of 8 0 1 {rest + 2} 1", page.text)
+    assert f"2c · Filter {filter_back:.1f} of 13 1 2 {rest + 1} 1 0" in page.text
+    assert re.search(rf"3e · .+? {mistakes:.1f} of 8 0 1 {rest + 2} 1 1", page.text)
     bars = [given for tag, given in page.tags if tag == "rect" and "x" in given]
     widths = [float(given["width"].removesuffix("%")) for given in bars]
     assert sum(widths) == pytest.approx(100 * len(POINTS), abs=0.1) and {given["class"] for given in bars} == {
-        *("all", "some", "none", "waits")
+        *("all", "some", "none", "unanswered", "waits")
     }
 
 
 def test_it_names_faults_in_words_and_who_typed_the_same_address(page):
     said = "2c · Filter the filters come out upside down and mirrored (not flipped, or flipped twice)"
-    assert f"{said} filter_back.not_flipped 3 of {len(CLASS)}" in page.text
+    assert f"{said} filter_back.not_flipped 3 of {ANSWERED}" in page.text
     said = "it is 32×32, the input 28×28 filter_back.wrong_size ; 2 of them with these values"
-    assert f"{said} 3 of {len(CLASS)}" in page.text
-    assert f"{ADDRESS} bob · zoe" in page.text
+    assert f"{said} 3 of {ANSWERED}" in page.text and "Only submissions in which something was written" in page.text
+    assert f"{ADDRESS} bob · zoe" in page.text and ALONE not in page.text
+    assert page.text.index(BY_THREE) < page.text.index(ADDRESS)
 
 
 def test_it_says_how_long_it_took(page):
     assert "The run took 1 h 6 min. A submission took 30 min 46 s on average, the longest 1 h 1 min: bob ." in page.text
     assert "bob . 2 submissions were tried more than once." in page.text
+    assert "as the grading has learned how long the right ones take: eve" in page.text
     assert [lasted(seconds) for seconds in (0.4, 59.6, 61, 3599.7, 7260)] == [
         "0 s",
         "1 min 0 s",
@@ -212,7 +223,8 @@ def test_it_says_how_long_it_took(page):
 
 def test_its_links_lead_to_the_feedback_that_is_there(page, report, course):
     links = [given["href"] for tag, given in page.tags if tag == "a"]
-    assert all(link.startswith("./") and (report.parent / unquote(link)).exists() for link in links)
+    paths = [report.parent / unquote(urlsplit(link).path) for link in links]
+    assert all(link.startswith("./") for link in links) and all(path.exists() for path in paths)
     assert len(set(links)) == len(list((course / "feedback").glob("*/*/*.html")))
 
 
@@ -263,7 +275,7 @@ def test_in_chromium_it_sorts_fits_and_does_nothing(report, page):
         assert names == sorted(names, key=str.casefold) and "Lovelace, Ada ada" in names
         shown.get_by_label("by points").check()
         order = shown.evaluate(BY_PLACE)
-        assert order[-2:] == ["eve", "Lovelace, Ada ada"] and set(order[:2]) == {"dan", "kim"}
+        assert order[-2:] == ["eve", "Lovelace, Ada ada"] and set(order[:3]) == {"amy", "dan", "kim"}
         shown.get_by_label("by time").check()
         assert shown.evaluate(BY_PLACE)[:3] == ["bob", "kim", "Lovelace, Ada ada"]
         for width in (1280, 640, 390):

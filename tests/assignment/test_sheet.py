@@ -53,6 +53,14 @@ def test_the_commonest_mistakes_come_first_with_how_often_they_were_found(settin
     assert "<li><b>2</b> " in page and "of the 2 graded works" in page
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_no_line_of_a_part_is_said_twice_or_says_nothing(settings, language):
+    for one in sheet.sections_of(replace(settings, language=language))[0]:
+        said = [*one.wants, *(fault.said for fault in one.faults)]
+        assert len(said) == len(set(said)), one.name
+        assert not [line for line in said if not re.search(r"\w", line)], one.name
+
+
 def test_it_speaks_the_language_of_the_course(settings):
     english, german = (sheet.sections_of(replace(settings, language=language))[0] for language in ("en", "de"))
     assert english[0].wants != german[0].wants

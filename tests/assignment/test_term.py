@@ -63,6 +63,7 @@ def test_a_term(course, tmp_path):
     course.nbgrader("autograde", NAME)
     with Gradebook(f"sqlite:///{course.folder / 'gradebook.db'}") as gradebook:
         gradebook.find_grade("words", NAME, NAME, "4712").manual_score = 6
+        gradebook.find_comment("words", NAME, NAME, "4712").manual_comment = "Signed: how?"
         gradebook.db.commit()
 
     later = fill(course.template(), {"rectify": "def rectify(signal):\n    return signal.relu()"})
@@ -88,3 +89,13 @@ def test_a_term(course, tmp_path):
     assert grades["4712"][0] == "6,00"
     with zipfile.ZipFile(exported / "feedback.zip") as archive:
         assert archive.namelist() == [f"{FOLDERS[number]}/{NAME}.html" for number in ("4711", "4712")]
+
+    # What a person gives after that, the pages don't show.
+    with Gradebook(f"sqlite:///{course.folder / 'gradebook.db'}") as gradebook:
+        gradebook.find_grade("words", NAME, NAME, "4711").manual_score = 0
+        gradebook.find_comment("words", NAME, NAME, "4712").manual_comment = "Which are signed?"
+        gradebook.db.commit()
+    said = commands(course, ("export", sheet))
+    assert "as the page shows other points or comments than the gradebook by now: 4711, 4712\n" in said
+    with zipfile.ZipFile(exported / "feedback.zip") as archive:
+        assert archive.namelist() == []

@@ -14,7 +14,7 @@ from grading import late, transaction
 from grading.alone import alone
 from grading.transaction import Graded, Unreachable, patiently, save
 from nbformat.v4 import new_code_cell, new_notebook, new_output
-from nbgrader.api import Gradebook, InvalidEntry, MissingEntry
+from nbgrader.api import Gradebook, InvalidEntry, MissingEntry, Student
 from nbgrader.preprocessors import SaveAutoGrades
 from sqlalchemy.exc import OperationalError
 from traitlets.config import Config, Configurable
@@ -84,6 +84,13 @@ def test_all_is_written_or_nothing(database, fails_in_the_middle):
     assert written(database) == ([7, 7], None)
 
 
+def test_what_nobody_has_asked_for_since_is_written_too(database):
+    with transaction._whole(database, "course") as gradebook:
+        gradebook.db.add(Student(id="bob"))
+    with Gradebook(database, "course") as gradebook:
+        assert [student.id for student in gradebook.students] == ["bob"]
+
+
 def test_of_a_new_student_nothing_is_left_either(database, fails_in_the_middle):
     fails_in_the_middle()
     with pytest.raises(KeyboardInterrupt):
@@ -97,6 +104,8 @@ def test_what_is_late_loses_its_penalty_in_the_same_transaction(database, monkey
     parent = Configurable(config=Config({"AssignLatePenalties": {"plugin_class": late.DailyPenalty}}))
     save(graded(7, datetime(2027, 2, 2, 12)), database, "course", parent)
     assert written(database) == ([7, 7], 4)
+    save(graded(7, datetime(2027, 2, 1)), database, "course", parent)
+    assert written(database) == ([7, 7], None)
 
 
 def test_points_by_hand_stay_and_are_named(database):
@@ -108,6 +117,7 @@ def test_points_by_hand_stay_and_are_named(database):
     with Gradebook(database, "course") as gradebook:
         grade = gradebook.find_grade("unpool", "ps", "ps", "ada")
         assert (grade.score, grade.auto_score, grade.needs_manual_grade) == (8, 9, True)
+    assert save(graded(8), database, "course", Configurable()) == []
 
 
 LOST = OperationalError("", {}, ConnectionError("the server ends the connection"))

@@ -3,9 +3,8 @@
 import inspect
 from pathlib import Path
 
-import nbformat
-from nbformat.v4 import new_code_cell, new_notebook
 from networks import SmallCnn
+from notebook_of_calls import write_notebook
 
 NAME = "any_network.ipynb"
 
@@ -41,10 +40,8 @@ CALLS = (
 _REST = {"cnn": "digits, read, mean=0.1307, std=0.3081)", "squeezenet": "photos, **taken)"}
 
 
-def write_notebook(folder: Path) -> None:
+def write(folder: Path) -> None:
     """Write it into `folder`."""
     rests = {call: _REST["cnn" if "cnn" in call else "squeezenet"] for call in CALLS}
     rests["draw_a_digit(cnn, "] = "images[0, 0], mean=0.1307, std=0.3081)"
-    cells = [new_code_cell(_BEGINNING.strip()), *(new_code_cell(f"{call}{rest}") for call, rest in rests.items())]
-    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(new_notebook(cells=cells, metadata=metadata), folder / NAME)
+    write_notebook(folder / NAME, _BEGINNING, [f"{call}{rest}" for call, rest in rests.items()])

@@ -1,6 +1,7 @@
 """One JupyterLab and one Chromium for all tests here; each notebook is opened and run once."""
 
 import any_network
+import lenet5_alone
 import numpy as np
 import pytest
 from chromium import launched
@@ -18,7 +19,8 @@ def chromium():
 def lab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     with jupyterlab(folder) as address:
-        any_network.write_notebook(folder / "notebooks")
+        any_network.write(folder / "notebooks")
+        lenet5_alone.write(folder / "notebooks")
         yield address
 
 

@@ -151,6 +151,24 @@ def execute(page: Page, code: str) -> None:
     )
 
 
+@contextmanager
+def busy(page: Page, folder: Path) -> Iterator[None]:
+    """The notebook's kernel does something else meanwhile, until a file in `folder` tells it to end."""
+    told = folder / "told"
+    page.evaluate(
+        """(told) => {
+            const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            const code = `import os, time\nwhile not os.path.exists(${JSON.stringify(told)}): time.sleep(0.01)`;
+            kernel.requestExecute({code});
+        }""",
+        str(told),
+    )
+    try:
+        yield
+    finally:
+        told.touch()
+
+
 def explorer(page: Page, call: str) -> Locator:
     """The explorer that the cell with `call` in its code shows, scrolled to."""
     scroll_to(page, call)

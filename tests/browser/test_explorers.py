@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from lab import drag, explorer, pictures, pixels, press, readout, sheets, values, wait_for
+from lab import busy, drag, explorer, pictures, pixels, press, readout, sheets, values, wait_for
+from latency import WATCH
 from matplotlib import colormaps
 
 from helpers.data import load_mnist
@@ -283,7 +284,25 @@ def test_feature_maps_by_mouse(feature_maps):
     assert readout(feature_maps, "example") == "20"
 
 
+def test_sliders_that_are_moved_while_the_kernel_is_busy_are_not_sent_back(feature_maps, tmp_path):
+    """Not even for a moment, in which the next key would count from there."""
+    for name in ("layer", "digit", "example", "map"):
+        press(feature_maps, name, "Home")
+    see_feature_maps(feature_maps, 0, 0, 1, 0)
+    feature_maps.evaluate(WATCH)
+    with busy(feature_maps.page, tmp_path):
+        press(feature_maps, "example", "ArrowRight")
+        press(feature_maps, "digit", "ArrowRight", 3)
+        press(feature_maps, "map", "ArrowRight", 2)
+    see_feature_maps(feature_maps, 3, 1, 1, 2)
+    events = feature_maps.page.evaluate("() => window.watched.events")
+    assert [value for _, name, value in events if name == "digit"] == ["1", "2", "3"]
+    assert [value for _, name, value in events if name == "map"] == ["1", "2"]
+
+
 def test_a_misread_digit_is_called_so(feature_maps):
+    drag(feature_maps, "layer", 1)
+    drag(feature_maps, "map", 3 / 15)
     drag(feature_maps, "digit", 4 / 9)
     drag(feature_maps, "example", 0)
     misread = [n for n, i in enumerate((LABELS[:300] == 4).nonzero()[:, 0].tolist()) if i == 247]

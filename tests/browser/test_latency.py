@@ -1,24 +1,24 @@
 """Every slider, dragged through all its values: the last one is never lost. The times are printed, not judged."""
 
 import any_network
+import lenet5_alone
 import pytest
 from lab import explorer, press
 from latency import LATENCIES, drag_through, latencies
-from test_explorers import NOTEBOOKS
 
 # The notebook, its explorer, the slider, and the picture whose tooltip names the value.
 SLIDERS = [
-    (NOTEBOOKS[1], "explore_switches(", "right", 0),
-    (NOTEBOOKS[1], "explore_switches(", "down", 0),
-    (NOTEBOOKS[1], "explore_switches(", "digit", 0),
-    (NOTEBOOKS[1], "explore_switches(", "map", 1),
-    (NOTEBOOKS[2], "explore_steps(", "stage", 1),
-    (NOTEBOOKS[2], "explore_steps(", "map", 0),
-    (NOTEBOOKS[2], "explore_steps(", "digit", 0),
-    (NOTEBOOKS[3], "explore_feature_maps(", "map", 1),
-    (NOTEBOOKS[3], "explore_feature_maps(", "layer", 1),
-    (NOTEBOOKS[3], "explore_feature_maps(", "digit", 0),
-    (NOTEBOOKS[3], "draw_a_digit(", "map", 1),
+    (lenet5_alone.NAME, "explore_switches(", "right", 0),
+    (lenet5_alone.NAME, "explore_switches(", "down", 0),
+    (lenet5_alone.NAME, "explore_switches(", "digit", 0),
+    (lenet5_alone.NAME, "explore_switches(", "map", 1),
+    (lenet5_alone.NAME, "explore_steps(", "stage", 1),
+    (lenet5_alone.NAME, "explore_steps(", "map", 0),
+    (lenet5_alone.NAME, "explore_steps(", "digit", 0),
+    (lenet5_alone.NAME, "explore_feature_maps(", "map", 1),
+    (lenet5_alone.NAME, "explore_feature_maps(", "layer", 1),
+    (lenet5_alone.NAME, "explore_feature_maps(", "digit", 0),
+    (lenet5_alone.NAME, "draw_a_digit(", "map", 1),
     (any_network.NAME, "explore_feature_maps(cnn, ", "map", 1),
     (any_network.NAME, "explore_feature_maps(cnn, ", "image", 0),
     (any_network.NAME, "explore_feature_maps(squeezenet, ", "map", 1),

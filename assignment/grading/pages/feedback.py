@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
@@ -11,8 +12,9 @@ from nbconvert.exporters import Exporter
 from nbformat.notebooknode import NotebookNode
 from pygments.formatters import HtmlFormatter
 
+from grading.pages.as_of import AsOf, as_of
 from grading.pages.cells import cells_of
-from grading.pages.parts import asked_in, sections_of
+from grading.pages.parts import Part, asked_in, sections_of
 from grading.restore import FAULTS, RECORD
 from grading.settings import settings_of
 from helpers.messages import Message, Value, sentence
@@ -48,9 +50,13 @@ def words_in(language: str) -> dict[str, object]:
 
 
 def style(*names: str) -> Markup:
-    """The style sheets of these names, and the colours of code."""
-    sheets = [(TEMPLATES / name).read_text(encoding="utf-8") for name in names]
-    return Markup("\n".join([*sheets, HtmlFormatter().get_style_defs(".highlight")]))
+    """The style sheets of these names."""
+    return Markup("\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names))
+
+
+def style_of_cells(*names: str) -> Markup:
+    """The style sheets of these names, and those of cells and of the colours of their code."""
+    return Markup("\n".join([style("cells.css", *names), HtmlFormatter().get_style_defs(".highlight")]))
 
 
 def policy(sheet: str) -> str:
@@ -77,6 +83,13 @@ def _found(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
+def _as_of(nb: NotebookNode, parts: Sequence[Part], late: float) -> AsOf:
+    """What the page shows of what the gradebook holds, with the comments as nbgrader's step has put them in."""
+    about = [cell.metadata.get("nbgrader", {}) for cell in nb.cells]
+    comments = {one["grade_id"]: str(one["comment"] or "") for one in about if "comment" in one}
+    return as_of({part.name: None if part.waits else part.score for part in parts}, late, comments)
+
+
 class FeedbackPage(Exporter):
     """Makes the page of a notebook with its scores and comments, as nbgrader's own steps have put them in."""
 
@@ -88,7 +101,7 @@ class FeedbackPage(Exporter):
     ) -> tuple[str, dict]:
         nb, resources = super().from_notebook_node(nb, resources, **settings)  # takes nbgrader's steps
         about = resources["nbgrader"]
-        sheet = style("cells.css", "feedback.css")
+        sheet = style_of_cells("feedback.css")
         course, folder = settings_of(about["assignment"]), Path(resources["metadata"]["path"])
         language, notes = course.language, take_record(nb)
         asked = asked_in(course.source / f"{about['notebook']}.ipynb")
@@ -101,6 +114,7 @@ class FeedbackPage(Exporter):
             "most": about["max_score"],
             "late": about["late_penalty"],
             "waiting": sum(part.points for part in parts if part.waits),
+            "as_of": _as_of(nb, parts, about["late_penalty"]).text(),
             "notes": notes,
             "sections": sections,
             "style": sheet,

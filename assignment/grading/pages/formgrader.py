@@ -18,7 +18,7 @@ from nbgrader.server_extensions.formgrader.base import BaseApiHandler, BaseHandl
 from tornado.web import HTTPError
 
 from grading.pages.cells import cells_of
-from grading.pages.feedback import environment, style, take_record, words_in
+from grading.pages.feedback import environment, style_of_cells, take_record, words_in
 from grading.settings import settings_of
 
 COURSE = Path(__file__).resolve().parents[2]
@@ -77,7 +77,7 @@ class _Submissions:
         notes = take_record(nb)
         language = settings_of(resources["assignment_id"]).language
         cells = cells_of(nb, Path(filename).parent, language)
-        sheet = style("cells.css", "submission.css")
+        sheet = style_of_cells("submission.css")
         values = resources | words_in(language)
         html = _render(self.handler, "submission.html.j2", notes=notes, cells=cells, style=sheet, **values)
         return html, resources

@@ -7,10 +7,12 @@ from grading.platforms.tables import Table
 
 # As in: obriensiobhan_LATE_12347_6791_inside_lenet5-1.ipynb. The numbers are the student's and the file's.
 _FILE = re.compile(
-    r"(?P<name>.+?)(?P<late>_LATE)?_(?P<number>\d+)_((?P<id>\d+)_(?P<file>.+)|(text|link)\.html)", re.DOTALL
+    r"(?P<name>.+?)(?P<late>_LATE)?_(?P<number>\d+)_((?P<id>\d+)_(?P<file>.+)|(?P<typed>text|link)\.html)", re.DOTALL
 )
 # Where names are hidden.
-_HIDDEN = re.compile(r"(?P<late>LATE_)?(?P<number>anon_[^_]+)_((?P<id>\d+)_(?P<file>.+)|(text|link)\.html)", re.DOTALL)
+_HIDDEN = re.compile(
+    r"(?P<late>LATE_)?(?P<number>anon_[^_]+)_((?P<id>\d+)_(?P<file>.+)|(?P<typed>text|link)\.html)", re.DOTALL
+)
 _ASSIGNMENT = re.compile(r"(?P<title>.+) \(\d+\)")
 # The lecturer's own view as a student.
 _TEST = "Student, Test"
@@ -24,7 +26,8 @@ class Place:
         number: the platform's for the student.
         late: it was handed in late, as Canvas counts.
         id: the file's number; a later file has a higher one.
-        file: the name that the student gave it; empty for a text that was typed.
+        file: the name that the student gave it; empty where there is none.
+        typed: what it is instead of a file, a text or a link.
     """
 
     number: str
@@ -32,6 +35,7 @@ class Place:
     late: bool
     id: str
     file: str
+    typed: str
 
 
 def place_of(name: str) -> Place | None:
@@ -40,7 +44,8 @@ def place_of(name: str) -> Place | None:
     if found is None:
         return None
     whose = found.groupdict().get("name") or ""
-    return Place(found["number"], whose, bool(found["late"]), found["id"] or "", found["file"] or "")
+    typed = f"a {found['typed']}" if found["typed"] else ""
+    return Place(found["number"], whose, bool(found["late"]), found["id"] or "", found["file"] or "", typed)
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,14 @@ class Collected:
         back: what the name of a file begins with that Moodle is to give back.
         digest: of the files, as they came.
         time: when they were handed in, in UTC, as nbgrader writes it; or nothing.
+        typed: what was typed on the platform, if there is no file at all; or nothing.
     """
 
     name: str
     back: str
     digest: str
     time: str
+    typed: str = ""
 
 
 def path_of(course: Path, assignment: str) -> Path:

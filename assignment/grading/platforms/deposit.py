@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from grading.handed_in import USUAL, File, LeftOut, files_in, opened
-from grading.versions import TIME, digest_of
+from grading.handed_in import TIME, USUAL, File, LeftOut, files_in, opened
+from grading.versions import digest_of
 from helpers.messages import Message, message
 
 Contents = Mapping[tuple[str, ...], bytes]

@@ -27,6 +27,7 @@ class HandedIn:
         number: the platform's for the student; in a plain folder, the name of the student's folder.
         name: as the download has it.
         back: what the name of a file begins with that Moodle is to give back.
+        typed: what was typed on the platform instead of files, or beside them; or nothing.
         files: by where they go in the student's folder.
     """
 
@@ -34,6 +35,7 @@ class HandedIn:
     name: str = ""
     late: bool = False
     back: str = ""
+    typed: str = ""
     files: dict[tuple[str, ...], File] = field(default_factory=dict)
 
 
@@ -104,6 +106,7 @@ def _sorted(files: list[tuple[tuple[str, ...], File]], known: Mapping[str, str])
         there = found.students.setdefault(student.number, student)
         there.late |= student.late
         there.back = there.back or student.back
+        there.typed = there.typed or student.typed
         if inside:
             there.files[_free(inside, there.files)] = file
     return found
@@ -114,15 +117,16 @@ def _moodle(path: tuple[str, ...]) -> tuple[HandedIn | None, tuple[str, ...]]:
     # A file lies in the folder, or its name follows the folder's.
     if place is None or bool(place.file) is (len(path) > 1):
         return None, ()
-    student = HandedIn(place.number, place.name, back=place.back if place.is_file else "")
-    return student, (path[1:] or (place.file,)) if place.is_file else ()
+    if place.typed:
+        return HandedIn(place.number, place.name, typed=place.typed), ()
+    return HandedIn(place.number, place.name, back=place.back), path[1:] or (place.file,)
 
 
 def _canvas(path: tuple[str, ...]) -> tuple[HandedIn | None, tuple[str, ...]]:
     place = canvas.place_of(path[0])
     if place is None or len(path) > 1:
         return None, ()
-    return HandedIn(place.number, place.name, place.late), (place.file,) if place.file else ()
+    return HandedIn(place.number, place.name, place.late, typed=place.typed), (place.file,) if place.file else ()
 
 
 def _plain(known: Mapping[str, str]) -> Callable[[tuple[str, ...]], tuple[HandedIn | None, tuple[str, ...]]]:

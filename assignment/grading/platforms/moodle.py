@@ -21,14 +21,14 @@ class Place:
 
     Attributes:
         number: the platform's for the student.
-        is_file: they were handed in as files; else it is a text that was typed.
+        typed: what it is instead of files, such as a text; nothing, if they were handed in as files.
         back: what the name of a file begins with that is to come back to the student.
         file: the name of the file, where there are no folders.
     """
 
     number: str
     name: str
-    is_file: bool
+    typed: str
     back: str
     file: str
 
@@ -40,7 +40,8 @@ def place_of(name: str) -> Place | None:
         return None
     file = found["file"] or ""
     back = f"{name.removesuffix(file)}" if file else f"{name}/"
-    return Place(found["number"], found["name"], found["how"] == "file", back, file)
+    typed = {"file": "", "onlinetext": "a text"}.get(found["how"], f"something by Moodle's {found['how']}")
+    return Place(found["number"], found["name"], typed, back, file)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+from grading.names import FORMULA
 from helpers.files import write_atomically
 
 _DELIMITERS = ",;\t"
-# What a spreadsheet takes for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class BadTable(Exception):
@@ -61,7 +60,7 @@ def write_table(path: Path, table: Table) -> None:
 
 def harmless(text: str) -> str:
     """The text, so that no spreadsheet takes it for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def number_in(text: str) -> float | None:
