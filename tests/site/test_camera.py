@@ -9,6 +9,7 @@ import torch
 from chromium import FLAGS, program
 from film import RATE, told, write_film
 from test_axe import RUN
+from timed import PHOTOGRAPHS
 
 WATCH = Path(__file__).with_name("film_watch.js").read_text(encoding="utf-8")
 # Keeps what the page is lent, to see whether it gives it back.
@@ -84,7 +85,7 @@ def is_off(box):
     )
 
 
-def test_the_film_is_read(box, capsys):
+def test_the_film_is_read(box):
     """Each digit while it is held, nothing while there is none; and memory does not grow meanwhile."""
     page = box.page
     assert "none is stored, and none is sent" in box.locator(".private").inner_text()
@@ -115,7 +116,7 @@ def test_the_film_is_read(box, capsys):
     assert claims == []
     assert {digit for digit, _ in right} == set(range(10))
     assert {digit for digit, is_right in right if not is_right} == set()
-    report(seen, capsys)
+    report(seen)
     # What is needed between two frames comes and goes; a frame's pixels, if they were kept, would be 1.2 MB each.
     assert memory[1]["bytes"] - memory[0]["bytes"] < 8e6
     assert memory[1]["nodes"] - memory[0]["nodes"] < 150
@@ -132,16 +133,15 @@ def memory_of(client):
     return {"bytes": size, "nodes": counters["nodes"], "listeners": counters["jsEventListeners"]}
 
 
-def report(seen, capsys):
+def report(seen):
     painted = [frame for frame in seen if frame["painted"]]
     rate = (len(painted) - 1) / (painted[-1]["painted"] - painted[0]["painted"]) * 1000
     late = [(frame["painted"] - frame["came"]) * RATE / 1000 for frame in painted]
     median, most = np.quantile(late, [0.5, 0.95])
-    with capsys.disabled():
-        print(
-            f"\nthe camera, 640×480, all 22 maps: {rate:.1f} frames a second ({WANTED_RATE} wanted, {RATE} come); "
-            f"from a frame to its maps {median:.1f} frames, 95 % within {most:.1f} ({WANTED_FRAMES} wanted)"
-        )
+    PHOTOGRAPHS.append(
+        f"the camera, 640×480, all 22 maps: {rate:.1f} frames a second ({WANTED_RATE} wanted, {RATE} come); "
+        f"from a frame to its maps {median:.1f} frames, 95 % within {most:.1f} ({WANTED_FRAMES} wanted)"
+    )
 
 
 def test_it_is_started_and_stopped_by_keys(box):

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from photographs import easy, hard, photograph
+from timed import PHOTOGRAPHS
 from torch import Tensor
 
 from helpers.explorers.page import module
@@ -92,13 +93,12 @@ def read(model, images: list[Tensor | None]) -> Tensor:
 
 
 @pytest.mark.parametrize("name", ["easy", "hard"])
-def test_the_same_digit_is_read_as_by_python(name, sets, model, capsys):
+def test_the_same_digit_is_read_as_by_python(name, sets, model):
     pairs = sets[name]
     here, there = (read(model, [pair[at].image for pair in pairs]) for at in (1, 0))
     same = int((here == there).sum())
     alike = sum(one.frame == other.frame and equal(one.image, other.image) for one, other in pairs)
-    with capsys.disabled():
-        print(f"\n{name} photographs: {same} of 200 read as by Python; {alike} have its image and its frame")
+    PHOTOGRAPHS.append(f"{name} photographs: {same} of 200 are read as by Python, {alike} have its image and its frame")
     assert (there >= 0).sum() > 190
     assert same >= 198
     assert alike >= 198
@@ -197,6 +197,7 @@ def test_all_that_can_be_said_is_said(specials):
         assert piece in said
 
 
-def test_how_long_it_takes(seconds, capsys):
-    with capsys.disabled():
-        print(f"\n640×480 pixels: {1000 * np.median(seconds):.0f} ms in node, median of 30 ({WANTED} wanted)")
+def test_how_long_it_takes(seconds):
+    PHOTOGRAPHS.append(
+        f"a picture of 640×480: {1000 * np.median(seconds):.0f} ms in node, median of 30 ({WANTED} wanted)"
+    )
