@@ -1,5 +1,7 @@
 """Finds the digit in a photograph and brings it to MNIST's size and place: `find_digit`.
 
+The page in the browser has the same in `site/live/photographed.js`, and a test compares them: change both.
+
 By scipy: it comes with scikit-learn already, and has all that is needed here. It is imported with this module alone.
 """
 
@@ -20,6 +22,9 @@ LONGEST = 320
 SHORTEST = 28
 # What is smaller at that size is a speck.
 SMALLEST = 12
+# Contrast is reckoned from paper and boards that are no darker, and no brighter, than this: single levels of grey would
+# become strokes.
+DARKEST_PAPER, BRIGHTEST_BOARD = 0.15, 0.5
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,9 @@ def find_digit(photo: Tensor) -> FoundDigit:
     brightest = small.max()
     dark = "" if brightest > 0.25 else f"The picture is dark: at its brightest {brightest:.2f} of 1."
     whole = [region for region in regions if not region.cut]
+    if regions and not whole and not _regions(_ink(_evenly_lit(small))[0]):
+        # What reached the border was no ink, but light that falls off to the sides of empty paper.
+        regions = []
     if not regions:
         why = dark or "Nothing stands out from the paper."
         raise NoDigit(f"no digit is in this picture. {why} Write it large, with a thick pen, on plain paper", seen)
@@ -92,7 +100,7 @@ def find_digit(photo: Tensor) -> FoundDigit:
     others = sum(_size(region) > 0.5 * _size(chosen) for region in whole) - 1
     if others > 0:
         notes.append(f"There are {others + 1} digits: this is the largest.")
-    image = as_mnist(torch.from_numpy(_strokes(ink, chosen)))
+    image = as_mnist(torch.from_numpy(_strokes(ink, chosen))).float()
     scale = (height / small.shape[0], width / small.shape[1])
     top, left, bottom, right = chosen.box
     frame = (
@@ -129,7 +137,7 @@ def _size(region: _Region) -> int:
 
 
 def _grey(photo: Tensor) -> Tensor:
-    """`photo` as `(H, W)`, float32.
+    """`photo` as `(H, W)`, float64 if it is, otherwise float32.
 
     Raises:
         TypeError, ValueError: as `find_digit` says.
@@ -147,7 +155,8 @@ def _grey(photo: Tensor) -> Tensor:
             f"photo is {shape[-2]}×{shape[-1]} pixels large; find_digit needs sides of {SHORTEST} pixels or more, "
             "the longer at most ten times the shorter"
         )
-    pixels = photo.detach().cpu().float()
+    pixels = photo.detach().cpu()
+    pixels = pixels if pixels.dtype == torch.float64 else pixels.float()
     if not ((pixels >= 0) & (pixels <= 1)).all():
         if pixels.isnan().any():
             raise ValueError("photo holds NaN; find_digit needs numbers from 0 to 1")
@@ -157,8 +166,10 @@ def _grey(photo: Tensor) -> Tensor:
         )
     if pixels.dim() == 2:
         return pixels
+    if len(pixels) == 1:
+        return pixels[0]
     # As television weights red, green and blue (ITU-R BT.601).
-    return (pixels * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0) if len(pixels) == 3 else pixels[0]
+    return 0.299 * pixels[0] + 0.587 * pixels[1] + 0.114 * pixels[2]
 
 
 def _reduced(grey: Tensor) -> np.ndarray:
@@ -180,17 +191,16 @@ def _ink(picture: np.ndarray) -> tuple[np.ndarray, bool]:
     """How much ink each pixel holds, 0 to 1, and whether that is the lighter."""
     smooth = ndimage.gaussian_filter(picture, 1)
     # Strokes are what a median of the surroundings has not: on paper they are darker, on a blackboard lighter.
-    reduced = smooth[::4, ::4]
-    away = reduced - ndimage.median_filter(reduced, max(5, min(picture.shape) // 4 // 4))
+    away = smooth[::4, ::4] - _surroundings(smooth)
     light_on_dark = bool((away**3).sum() > 0)
     # A closing fills strokes and leaves the edges of shadows where they are.
     element = max(9, min(picture.shape) // 5)
     if light_on_dark:
         ground = ndimage.grey_opening(smooth, element)
-        contrast = (smooth - ground) / (1.02 - ground)
+        contrast = (smooth - ground) / (1 - np.minimum(ground, BRIGHTEST_BOARD))
     else:
         ground = ndimage.grey_closing(smooth, element)
-        contrast = 1 - smooth / np.maximum(ground, 0.02)
+        contrast = (ground - smooth) / np.maximum(ground, DARKEST_PAPER)
     contrast = _without_lines(_without_lines(contrast).T).T
     noise = 1.4826 * np.median(np.abs(contrast - np.median(contrast)))
     floor = np.median(contrast) + 4 * noise
@@ -202,6 +212,30 @@ def _ink(picture: np.ndarray) -> tuple[np.ndarray, bool]:
     if full < max(0.12, 1.5 * floor):
         return np.zeros_like(contrast), light_on_dark
     return ((contrast - 0.2 * full) / (0.6 * full)).clip(0, 1), light_on_dark
+
+
+def _evenly_lit(picture: np.ndarray) -> np.ndarray:
+    """`picture` less the light that slants, or falls off to the corners: a surface of second degree."""
+    paper = _surroundings(ndimage.gaussian_filter(picture, 1))
+    # Where the picture is overexposed, it does not show how the light falls.
+    told = paper < 0.99
+    if told.mean() < 0.1:
+        return picture
+    terms = _second_degree(picture.shape)
+    factors = np.linalg.lstsq(terms[::4, ::4][told], paper[told], rcond=None)[0]
+    level = np.median(paper)
+    return (picture * level / (terms @ factors).clip(max(0.25 * level, 0.01), 1)).clip(0, 1)
+
+
+def _second_degree(shape: tuple[int, ...]) -> np.ndarray:
+    """`(H, W, 6)`: 1, y, x, y², xy and x² of each pixel, from -1 to 1 across the picture."""
+    y, x = np.meshgrid(*(np.linspace(-1, 1, side) for side in shape), indexing="ij")
+    return np.stack([np.ones_like(y), y, x, y * y, x * y, x * x], axis=-1)
+
+
+def _surroundings(smooth: np.ndarray) -> np.ndarray:
+    """The median of what surrounds each fourth pixel of each fourth row."""
+    return ndimage.median_filter(smooth[::4, ::4], max(5, min(smooth.shape) // 4 // 4))
 
 
 def _inside(mask: np.ndarray) -> np.ndarray:
@@ -222,11 +256,11 @@ def _without_lines(contrast: np.ndarray) -> np.ndarray:
         rows = np.arange(height)[:, None] + np.round(slope * across[::step]).astype(int)
         return np.median(contrast[rows.clip(0, height - 1), np.arange(width)[::step]], axis=1)
 
-    def lines(slope: float) -> float:
-        return float((np.diff(profile(slope, 6)) ** 2).sum())
+    def lines(slope: float, step: int) -> float:
+        return float((np.diff(profile(slope, step)) ** 2).sum())
 
-    best = max(np.arange(-0.3, 0.301, 0.02), key=lines)
-    best = max(np.arange(best - 0.02, best + 0.0201, 0.005), key=lines)
+    best = max(np.arange(-0.3, 0.301, 0.02), key=lambda slope: lines(slope, 12))
+    best = max(np.arange(best - 0.02, best + 0.0201, 0.005), key=lambda slope: lines(slope, 6))
     along = profile(best, 1)
     along = (along - ndimage.median_filter(along, 15)).clip(0)
     # A line that lies between two rows is one of both.
@@ -238,6 +272,8 @@ def _without_lines(contrast: np.ndarray) -> np.ndarray:
 
 def _otsu(values: np.ndarray) -> float:
     """The threshold between the two classes of `values` that lie farthest apart (Otsu, 1979)."""
+    if values.min() == values.max():
+        return float(values[0])
     counts, edges = np.histogram(values, 64)
     middles = (edges[1:] + edges[:-1]) / 2
     below = counts.cumsum()
@@ -305,5 +341,4 @@ def _strokes(ink: np.ndarray, region: _Region) -> np.ndarray:
     top, left, bottom, right = region.box
     margin = _size(region) // 8 + 2
     mask = np.pad(region.mask[top:bottom, left:right], margin)
-    drawn = np.pad(ink[top:bottom, left:right], margin) * ndimage.binary_dilation(mask)
-    return drawn.astype(np.float32)
+    return np.pad(ink[top:bottom, left:right], margin) * ndimage.binary_dilation(mask)

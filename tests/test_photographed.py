@@ -113,6 +113,59 @@ def test_without_a_digit_says_so_and_shows_what_was_seen(empty):
     assert raised.value.seen.shape == empty.shape and not raised.value.seen.any()
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_single_pixels_that_stand_out_are_no_digit(count):
+    """All of them equally, so that no threshold parts them in two classes."""
+    sheet = torch.full((100, 100), 0.9)
+    for k in range(count):
+        sheet[50, 10 + 20 * k] = 0.3
+    with pytest.raises(NoDigit, match=r"Nothing stands out from the paper\."):
+        find_digit(sheet)
+
+
+def empty_papers() -> dict[str, np.ndarray]:
+    """Empty paper `(240, 320)`, lit in ways that leave no part of it as bright as the others."""
+    y, x = np.mgrid[-1:1:240j, -1:1:320j]
+    noise = np.random.default_rng(1).normal(0, 0.005, y.shape)
+    return {
+        "light that slants": 0.95 * (0.7 - 0.3 * x) + noise,
+        "corners that are darker": 0.95 * (1 - 0.2 * (y**2 + x**2)) + noise,
+        "overexposed but for its corners": 1.2 * (1 - 0.2 * (y**2 + x**2)) + noise,
+        "one corner that is darker": 0.95 * (1 - 0.5 * (0.6 * y + 0.8 * x - 0.4).clip(0, 1)) + noise,
+        "overexposed": 1.05 - 0.1 * (y**2 + x**2) + noise,
+        "bright, with noise at one side": np.where(x > 0, 0.97 + 4 * noise, 0.97),
+    }
+
+
+@pytest.mark.parametrize("lit", empty_papers())
+def test_empty_paper_is_not_said_to_be_too_near(lit):
+    stored = torch.from_numpy((255 * empty_papers()[lit].clip(0, 1)).round() / 255).float()
+    with pytest.raises(NoDigit, match=r"Nothing stands out from the paper\."):
+        find_digit(stored)
+
+
+@pytest.mark.parametrize("level", [1, 3, 8, 15])
+def test_in_the_dark_single_levels_of_grey_are_no_digit(level):
+    """A corner of a dark picture is a level of grey or two darker."""
+    dark = torch.full((240, 320), level / 255)
+    dark[80:160, 120:135] = (level - 1) / 255
+    with pytest.raises(NoDigit, match=r"The picture is dark: at its brightest 0\.0"):
+        find_digit(dark)
+
+
+def test_a_digit_that_is_too_near_is_named_in_light_that_slants(images):
+    digit = images[0, 0, 7:27, 5:23]
+    ink = torch.nn.functional.interpolate(digit[None, None], size=(260, 260), mode="bilinear")[0, 0]
+    lit = torch.linspace(1, 0.6, 260)
+    assert "The digit reaches the border" in find_digit((0.95 - 0.8 * ink) * lit).note
+
+
+def test_double_precision_is_kept(photo):
+    found, same = find_digit(photo.double()), find_digit(photo)
+    assert found.image.dtype == torch.float32 and found.frame == same.frame
+    torch.testing.assert_close(found.image, same.image, rtol=0, atol=1 / 255)
+
+
 def test_a_shadow_alone_is_no_digit():
     shadow = torch.from_numpy(light(np.random.default_rng(4), (80, 100, 160, 180))).float()
     with pytest.raises(NoDigit):

@@ -3,20 +3,13 @@
  * are `helpers/explorers/own_digit.py`'s.
  */
 
+import { allMaps } from "./all_maps.js";
 import { asMnist } from "./as_mnist.js";
-import { project, zeros } from "./deconvnet.js";
 import { Ink, strokesOf, toldStrokes } from "./ink.js";
-import { record } from "./lenet5.js";
-import { rangeOf, signedLimit } from "./numbers.js";
 import { PageModel, rememberLast } from "./page_model.js";
 import { Option } from "./settings.js";
-import { largePicture, panelOf, sentencesBelow, shareBars, smallPictures } from "./shown.js";
-import { everyMap } from "./steps.js";
+import { sentencesBelow } from "./shown.js";
 
-/** @typedef {import("./deconvnet.js").Maps} Maps */
-
-const CLASSES = [...Array(10).keys()].map(String);
-const LAYERS = [1, 2];
 const BEGINS_WITH = 5; // what stands on the paper until the first stroke
 
 /** @param {import("./given.js").Given} given */
@@ -40,30 +33,12 @@ export function watchTraining(given, run) {
  */
 function reader({ network, ten, palettes }, run) {
   const ink = new Ink();
-  const map = new Option(everyMap());
+  const maps = allMaps();
   const digit = new Option([...ten.map((_, k) => /** @type {[string, number | null]} */ ([`${k}`, k])), ["drawn", null]]);
   const step = new Option((run?.steps ?? []).map((count, k) => [`${count.toLocaleString("en-US")} steps`, k]));
-  const [read, seen] = [1, 2].map(largePicture);
-  const shares = shareBars("probability", CLASSES);
   const note = sentencesBelow();
-  const thumbnails = LAYERS.map((layer) =>
-    smallPictures(layer === 1 ? 6 : 16, (k) => (map.at = layer === 1 ? k : 6 + k)),
-  );
-  const nothing = zeros(1, 28, 28);
 
   const imageOf = rememberLast((/** @type {number} */ _) => asMnist(ink.values));
-  const traceOf = rememberLast((/** @type {typeof network} */ one, /** @type {Maps | null} */ image) => {
-    const trace = record(one, image ?? nothing);
-    const pictures = LAYERS.map((layer) => {
-      const layers = trace.layers.slice(0, layer);
-      const { channels } = layers[layer - 1].pooled;
-      return Array.from({ length: channels }, (_, k) => (image ? project(layers, k) : nothing));
-    });
-    const end = signedLimit(...pictures.flat().map(({ values }) => values));
-    const places = pictures.map((maps) => maps.map((one) => [panelOf(one, 0, "signed")]));
-    return { trace, pictures, places, end };
-  });
-
   /** @param {object} news @param {ArrayBuffer[]} [buffers] */
   ink.changed = (news, buffers) => sheet.tell(news, buffers);
   const sheet = {
@@ -89,20 +64,9 @@ function reader({ network, ten, palettes }, run) {
       if (lies !== null) ink.put(ten[lies]);
       else if (ink.isExample) ink.clear();
     }
-    const image = imageOf(ink.changes);
-    const { trace, pictures, places, end } = traceOf(run ? run.networks[step.value] : network, image);
-    const [layer, k] = map.value;
-    const large = pictures[layer - 1][k];
-    const best = trace.probabilities.indexOf(Math.max(...trace.probabilities));
-
-    shares.show(image ? trace.probabilities : null);
-    const label = image ? `read as ${CLASSES[best]}` : "nothing yet";
-    read.show(label, [panelOf(image ?? nothing, 0, "ink")], 1, "your drawing, brought to MNIST's size and place");
-    const text = `in pixels: ${rangeOf(large.values)}`;
-    seen.show(`what map ${k} of layer ${layer} saw`, [panelOf(large, 0, "signed")], end, text);
-    LAYERS.forEach((one, n) => {
-      const names = pictures[n].map((_, number) => `${one}·${number}`);
-      thumbnails[n].show(names, places[n], end, one === layer ? k : null, "map");
+    maps.show(run ? run.networks[step.value] : network, imageOf(ink.changes), {
+      none: "nothing yet",
+      text: "your drawing, brought to MNIST's size and place",
     });
     if (run) note.show(sentences(run, step.value));
   }
@@ -121,8 +85,8 @@ function reader({ network, ten, palettes }, run) {
   }
 
   const model = new PageModel({
-    settings: run ? { step, digit, map } : { map },
-    parts: [sheet, shares, read, seen, ...thumbnails, note],
+    settings: run ? { step, digit, map: maps.map } : { map: maps.map },
+    parts: [sheet, ...maps.parts, note],
     draw,
     palettes,
     start: { map: "2-11", ...(run ? { step: "300-steps", digit: `${BEGINS_WITH}` } : {}) },

@@ -20,7 +20,7 @@ export function makeKeepsakes(el, address) {
 
   link.addEventListener("click", async () => {
     const { link: text, whole } = address();
-    const without = whole ? "" : " The drawing is too long for a link, and is not in it.";
+    const without = whole ? "" : " A link has no room for what was drawn or photographed: that is not in it.";
     try {
       await navigator.clipboard.writeText(text);
       told.textContent = `The link is copied.${without}`;

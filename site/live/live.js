@@ -12,6 +12,7 @@ import { exploreFeatureMaps } from "./feature_maps.js";
 import { makeFilm } from "./film.js";
 import { givenOf, runOf } from "./given.js";
 import { makeKeepsakes } from "./keepsakes.js";
+import { photographs } from "./photographs.js";
 import { makeReadable } from "./readable.js";
 import { HERE, tensorsOf } from "./source.js";
 import { exploreSteps } from "./steps.js";
@@ -28,6 +29,12 @@ import { exploreSwitches } from "./switches.js";
 /** @type {Record<string, Panel>} */
 const PANELS = {
   drawing: (el, source) => show(el, drawADigit(source)),
+  photo: (el, source) => {
+    const { model, element } = photographs(source);
+    show(el, model);
+    el.querySelector(".pictures")?.prepend(element);
+    return model;
+  },
   "feature-maps": (el, source) => show(el, exploreFeatureMaps(source)),
   steps: (el, source) => show(el, exploreSteps(source)),
   switches: (el, source) => show(el, exploreSwitches(source)),

@@ -38,9 +38,14 @@ def write_live(pages: Path) -> None:
     """Write the live page, `live.html`, into the folder `pages`, and what pages load into one below it."""
     folder = pages / BESIDE
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "live.js").write_text(script(), encoding="utf-8")
+    (folder / "live.js").write_text(script("live.js"), encoding="utf-8")
     (folder / "live.css").write_text(CSS + (HERE / "live.css").read_text(encoding="utf-8"), encoding="utf-8")
-    for name, content in {"network": network(), "training": (HERE / "training.bin").read_bytes()}.items():
+    beside = {
+        "network": network(),
+        "training": (HERE / "training.bin").read_bytes(),
+        "finder": script("finder.js").encode(),
+    }
+    for name, content in beside.items():
         (folder / f"{name}.bin").write_bytes(content)
         (folder / f"{name}.js").write_text(in_a_script(content), encoding="utf-8")
     for name, figure in STILL.items():
@@ -49,9 +54,12 @@ def write_live(pages: Path) -> None:
     (pages / "live.html").write_text(template.substitute(beside=BESIDE), encoding="utf-8")
 
 
-def script() -> str:
-    """All modules as one script: a page that is opened as a file may not import others. Long comments stay at home."""
-    text = re.sub(r"^ */\*\*(?:(?!\*/).)*\*/\n", "", module(HERE / "live.js"), flags=re.MULTILINE | re.DOTALL)
+def script(name: str) -> str:
+    """A module and all that it imports as one script: a page that is opened as a file may not import others.
+
+    Long comments stay at home.
+    """
+    text = re.sub(r"^ */\*\*(?:(?!\*/).)*\*/\n", "", module(HERE / name), flags=re.MULTILINE | re.DOTALL)
     return f'(() => {{\n"use strict";\n{text}}})();\n'
 
 

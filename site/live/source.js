@@ -19,10 +19,10 @@ export function tensorsOf(name) {
 }
 
 /**
- * @param {string} name
+ * @param {string} name Of a file that the build has put beside this script.
  * @returns {Promise<BlobPart>}
  */
-async function bytesOf(name) {
+export async function bytesOf(name) {
   if (HERE.protocol !== "file:") {
     const answer = await fetch(new URL(`${name}.bin`, HERE));
     if (!answer.ok) throw new Error(`${answer.url}: ${answer.status}`);

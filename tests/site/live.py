@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "browser"))
 
 from lab import rest  # noqa: E402
 
-NAMES = ["drawing", "training", "feature-maps", "steps", "switches"]
+NAMES = ["drawing", "photo", "training", "feature-maps", "steps", "switches"]
 
 
 def explorer(page: Page, name: str) -> Locator:

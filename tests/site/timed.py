@@ -3,6 +3,7 @@
 import numpy as np
 
 LATENCIES: list[tuple[str, str, list[float]]] = []  # explorer, slider, seconds
+PHOTOGRAPHS: list[str] = []  # sentences on photographs and the camera
 FIRST: list[tuple[str, float]] = []  # where the page was, seconds
 
 FRAME = "17 and 34 wanted"
@@ -18,6 +19,10 @@ def tell(terminalreporter) -> None:
         for name, slider, seconds in [*LATENCIES, ("all of them", "", together)]:
             times = 1000 * np.quantile(seconds, [0.5, 0.95, 1])
             write(f"{name:20}{slider:12}{len(seconds):>8}{times[0]:8.1f}{times[1]:8.1f}{times[2]:8.1f}")
+    if PHOTOGRAPHS:
+        terminalreporter.section("the live page: photographs, and the camera")
+        for sentence in PHOTOGRAPHS:
+            write(sentence)
     if FIRST:
         terminalreporter.section("the live page: seconds to the first picture, the processor slowed four times")
         for where in dict(FIRST):

@@ -1,6 +1,6 @@
 /** The pixels of a file that holds a picture. */
 
-const LONGEST = 640; // of its sides; what is larger only takes its time to send
+export const LONGEST = 640; // of its sides; what is larger only takes its time to send
 
 /**
  * @param {Blob} file
