@@ -1,4 +1,4 @@
-"""The start page, a notebook, the search and the live page in Firefox, which Playwright's Python can't drive as Debian has it."""
+"""Start page, a notebook, search and live page in Firefox, which Playwright can not drive as Debian has it."""
 
 import json
 import shutil
