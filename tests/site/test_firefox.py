@@ -1,4 +1,4 @@
-"""Start page, a notebook, search and live page in Firefox, which Playwright can not drive as Debian has it."""
+"""Some pages, the live one among them, in Firefox, which Playwright's Python can't drive as Debian has it."""
 
 import json
 import shutil
