@@ -12,13 +12,20 @@ from torch import Tensor, nn
 from helpers.checks import check_images, check_labels, check_shown, per_channel
 from helpers.deconvnet.net import recorded
 from helpers.deconvnet.ready import unwrapped
-from helpers.deconvnet.recipe import Recipe, check_same_way, recipe_of
+from helpers.deconvnet.recipe import Recipe, Step, check_same_way, recipe_of
 from helpers.files import write_atomically
 from helpers.state_dicts import check_weights
 
-# What the page reads: so many bytes, and so many multiplications from an image to the scores.
-_BYTES = 2**26
-_MULTIPLICATIONS = 2**30
+# What the page reads at most.
+_MOST = {
+    "bytes of weights and images": 2**26,
+    "bytes of names and steps": 2**21,
+    "weights": 2**22,
+    "numbers in the maps of an image": 2**24,
+    "multiplications for an image": 2**30,
+    "steps": 1000,
+    "sets of weights": 256,
+}
 
 
 def save_network(
@@ -89,8 +96,9 @@ def save_network(
     }
     tensors = {"images": images.float()} | ({} if labels is None else {"labels": labels.cpu().int()})
     tensors |= _weights(recipe)
-    _check_size(recipe, tensors)
-    write_atomically(Path(path), save(tensors, {"format": "deconvnet", "network": json.dumps(header)}))
+    content = save(tensors, {"format": "deconvnet", "network": json.dumps(header)})
+    _check_size(recipe, len(networks), len(content), int.from_bytes(content[:8], "little"))
+    write_atomically(Path(path), content)
 
 
 def _networks(model: nn.Module, checkpoints: Mapping[str, Mapping[str, Tensor]]) -> dict[str, nn.Module]:
@@ -135,22 +143,29 @@ def _weights(recipe: Recipe) -> dict[str, Tensor]:
     return tensors
 
 
-def _check_size(recipe: Recipe, tensors: Mapping[str, Tensor]) -> None:
-    size = sum(tensor.nbytes for tensor in tensors.values())
-    if size > _BYTES:
-        raise ValueError(
-            f"the file would hold {size / 2**20:.0f} MiB; the page reads up to {_BYTES / 2**20:.0f}: "
-            "give it fewer images or checkpoints, or a smaller network"
-        )
-    count = 0
-    for step in recipe.steps:
-        match step.function:
-            case "conv2d":
-                count += prod(step.shape[-2:]) * step.tensors["weight"][0].numel()
-            case "linear" | "matrix":
-                count += step.settings.get("planes", 1) * step.tensors["weight"][0].numel()
-    if count > _MULTIPLICATIONS:
-        raise ValueError(
-            f"one image takes the network {count / 1e6:.0f} million multiplications; the page takes up to "
-            f"{_MULTIPLICATIONS / 1e6:.0f}: give it smaller images, or a smaller network"
-        )
+def _check_size(recipe: Recipe, sets: int, size: int, header: int) -> None:
+    weights = [sum(own[0].numel() for own in step.tensors.values()) for step in recipe.steps]
+    counts = {
+        "bytes of weights and images": size - header,
+        "bytes of names and steps": header,
+        "weights": sum(weights),
+        "numbers in the maps of an image": sum(prod(step.shape) for step in recipe.steps),
+        "multiplications for an image": sum(map(_multiplications, recipe.steps)),
+        "steps": len(recipe.steps),
+        "sets of weights": sets,
+    }
+    for what, count in counts.items():
+        if count > _MOST[what]:
+            raise ValueError(
+                f"the file would hold {count:,} {what}; the page reads up to {_MOST[what]:,}: "
+                "give it fewer images or checkpoints, smaller images, or a smaller network"
+            )
+
+
+def _multiplications(step: Step) -> int:
+    match step.function:
+        case "conv2d":
+            return prod(step.shape[-2:]) * step.tensors["weight"][0].numel()
+        case "linear" | "matrix":
+            return step.settings.get("planes", 1) * step.tensors["weight"][0].numel()
+    return prod(step.shape)

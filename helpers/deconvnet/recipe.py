@@ -187,10 +187,7 @@ def _conv2d(writer: _Writer, notes: Sequence[Note], inputs: list[int]) -> int | 
         return None
     groups = settings_of(*note.args, **note.kwargs).groups
     taps = TAPS["conv2d"](*note.args, **note.kwargs)
-    weights = _weights(notes)
-    out = _shape_of(note)
-    settings = {"stride": taps.stride, "padding": taps.padding, "dilation": taps.dilation}
-    return writer.add("conv2d", inputs, out, groups=groups, **_lists(settings), **weights)
+    return writer.add("conv2d", inputs, _shape_of(note), groups=groups, **_lists(taps._asdict()), **_weights(notes))
 
 
 def _weights(notes: Sequence[Note]) -> dict[str, list[Tensor]]:
