@@ -157,7 +157,7 @@ class _Writer:
         shape = functions[0].shape
         if (index := _moved(functions)) is not None:
             constant = {"constant": _constants(functions)} if any(one.constant.any() for one in functions) else {}
-            if not index.equal(torch.arange(len(index))):
+            if not index.equal(torch.arange(sum(functions[0].sizes))):
                 return self.add("take", inputs, shape, index=[index] * len(notes), **constant)
             if not constant:
                 return self.add("reshape" if len(inputs) == 1 else "cat", inputs, shape)
@@ -322,7 +322,9 @@ class _Tried:
             next(parts).view(one.shape) if carries else one.double() if one.is_floating_point() else one
             for one, carries in zip(self.note.tensors, self.note.carry, strict=True)
         ]
-        return self.note.run(*tensors)[self.place].double()
+        outputs = self.note.run(*tensors)
+        # Some functions hand on what they are given, if it lies in memory as they want it.
+        return (outputs[self.place] if outputs else tensors[self.note.carry.index(True)]).double()
 
     def some(self) -> Tensor:
         """Numbers to try with."""

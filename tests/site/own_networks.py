@@ -1,4 +1,4 @@
-"""Twelve networks of one's own, as small as they come: two residual, one with concatenations, and what else people write."""
+"""Twelve small networks of one's own: two residual, one with concatenations, and what else people write."""
 
 import torch
 import torch.nn.functional as F
@@ -67,7 +67,11 @@ def networks() -> dict[str, tuple[nn.Module, Tensor]]:
         "overlapping windows": (
             nn.Sequential(
                 *(nn.Conv2d(3, 8, 5, 2, 1), nn.ReLU(), nn.LocalResponseNorm(5), nn.MaxPool2d(3, 2)),
-                *(nn.Conv2d(8, 12, 3, padding=2, dilation=2, groups=2), nn.ReLU(), nn.MaxPool2d((3, 2), (2, 1), (1, 0))),
+                *(
+                    nn.Conv2d(8, 12, 3, padding=2, dilation=2, groups=2),
+                    nn.ReLU(),
+                    nn.MaxPool2d((3, 2), (2, 1), (1, 0)),
+                ),
                 *(nn.Conv2d(12, 12, (3, 1), (1, 2)), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True), nn.Flatten()),
                 nn.LazyLinear(5),
             ),

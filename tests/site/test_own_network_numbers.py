@@ -1,9 +1,7 @@
 """A network of one's own, walked in the page: its scores and its maps' ways back are those of PyTorch."""
 
 import base64
-import json
 import math
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -56,13 +54,16 @@ def page(modules_page, tmp_path_factory) -> Iterator[Page]:
 
 def walked(page: Page, file: str, asked: list[dict], shapes: list[torch.Size]) -> list[Tensor]:
     numbers = torch.frombuffer(bytearray(base64.b64decode(page.evaluate(WALK, [file, asked]))), dtype=torch.float32)
-    return [part.view(shape) for part, shape in zip(numbers.split([shape.numel() for shape in shapes]), shapes, strict=True)]
+    return [
+        part.view(shape) for part, shape in zip(numbers.split([shape.numel() for shape in shapes]), shapes, strict=True)
+    ]
 
 
 def worst(found: list[Tensor], wanted: list[Tensor]) -> float:
     """The largest difference, beside the largest number of what was wanted."""
     return max(
-        float((one - other).abs().max() / other.abs().max().clamp(min=1e-12)) for one, other in zip(found, wanted, strict=True)
+        float((one - other).abs().max() / other.abs().max().clamp(min=1e-12))
+        for one, other in zip(found, wanted, strict=True)
     )
 
 
@@ -95,7 +96,9 @@ def test_twelve_networks_are_walked_as_pytorch_runs_them(page):
                     for select in SELECTIONS:
                         maps = maps_of_any(exact, layer, pixels[image : image + 1], rule, [0, last], select)
                         for map, projected in zip((0, last), maps[0], strict=True):
-                            asked.append({"image": image, "set": 0, "layer": layer, "map": map, "select": select, "rule": rule})
+                            asked.append(
+                                {"image": image, "set": 0, "layer": layer, "map": map, "select": select, "rule": rule}
+                            )
                             wanted.append(projected)
         found = walked(page, f"/{file}", asked, [one.shape for one in wanted])
         # Those that end with a softmax are written up to the scores before it.
