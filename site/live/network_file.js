@@ -11,7 +11,8 @@
  *   sets: string[], images: Float32Array[], labels: number[] | null }} Network
  */
 
-import { count, FUNCTIONS, windows } from "./functions.js";
+import { FUNCTIONS, sizeOf, windowsOf } from "./functions.js";
+import { areFinite } from "./walk.js";
 
 /** What is too large for a page. docs/network_file.md names these, and Python writes no more. */
 export const MOST = {
@@ -31,14 +32,14 @@ export const MOST = {
 export class Unreadable extends Error {}
 
 /** @param {string} sentence @returns {never} */
-function refuse(sentence) {
+function refuseFile(sentence) {
   throw new Unreadable(sentence);
 }
 
 /** @param {boolean} holds @param {string} sentence @returns {asserts holds} */
-function check(holds, sentence) {
+function hold(holds, sentence) {
   if (!holds) {
-    refuse(sentence);
+    refuseFile(sentence);
   }
 }
 
@@ -47,14 +48,14 @@ function check(holds, sentence) {
  * @returns {Promise<ArrayBuffer>}
  * @throws {Unreadable}
  */
-export async function bytesOf(file) {
-  check(file.size > 0, "This file is empty.");
+export async function bytesOfFile(file) {
+  hold(file.size > 0, "This file is empty.");
   const [size, most] = [file.size, MOST.bytes + MOST.header].map((bytes) => Math.ceil(bytes / 2 ** 20));
-  check(size <= most, `This file holds ${size} MiB, and the page reads up to ${most}: write fewer checkpoints, or a smaller network.`);
+  hold(size <= most, `This file holds ${size} MiB, and the page reads up to ${most}: write fewer checkpoints, or a smaller network.`);
   try {
     return await file.arrayBuffer();
   } catch {
-    return refuse("The browser can't read this file: it has gone, or is a folder.");
+    return refuseFile("The browser can't read this file: it has gone, or is a folder.");
   }
 }
 
@@ -88,47 +89,47 @@ const WRITE_ONE = "write one with save_network";
 
 /** @param {ArrayBuffer} buffer */
 function headerOf(buffer) {
-  check(buffer.byteLength >= 10, "This file is too short for a network: it has been cut off.");
+  hold(buffer.byteLength >= 10, "This file is too short for a network: it has been cut off.");
   const long = new DataView(buffer).getBigUint64(0, true);
   if (long > MOST.header) {
     const start = String.fromCharCode(...new Uint8Array(buffer, 0, Math.min(32, buffer.byteLength)));
     const other = OTHERS.find(([beginning]) => start.startsWith(beginning));
-    refuse(`${other?.[1] ?? "This is no safetensors file, or its header is too long"}: ${WRITE_ONE}.`);
+    refuseFile(`${other?.[1] ?? "This is no safetensors file, or its header is too long"}: ${WRITE_ONE}.`);
   }
   const end = 8 + Number(long);
-  check(end <= buffer.byteLength, "This file has been cut off, within its header: copy it again.");
+  hold(end <= buffer.byteLength, "This file has been cut off, within its header: copy it again.");
   let text = "";
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(new Uint8Array(buffer, 8, Number(long)));
   } catch {
-    refuse(`This is no safetensors file: its header is no text. Please ${WRITE_ONE}.`);
+    refuseFile(`This is no safetensors file: its header is no text. Please ${WRITE_ONE}.`);
   }
-  return { plain: parsed(text, "The header of this file is no JSON: it is damaged, or no safetensors file."), end };
+  return { plain: jsonOf(text, "The header of this file is no JSON: it is damaged, or no safetensors file."), end };
 }
 
 /** @param {string} text @param {string} otherwise  what to say if it is none @returns {Map<string, any>} */
-function parsed(text, otherwise) {
+function jsonOf(text, otherwise) {
   try {
-    return fields(JSON.parse(text), otherwise);
+    return fieldsOf(JSON.parse(text), otherwise);
   } catch {
-    return refuse(otherwise);
+    return refuseFile(otherwise);
   }
 }
 
 /** An object's fields as a map, where no name means anything else. @param {any} plain @param {string} otherwise
  * @returns {Map<string, any>} */
-function fields(plain, otherwise) {
-  check(typeof plain === "object" && plain !== null && !Array.isArray(plain), otherwise);
+function fieldsOf(plain, otherwise) {
+  hold(typeof plain === "object" && plain !== null && !Array.isArray(plain), otherwise);
   return new Map(Object.entries(plain));
 }
 
 /** The recipe, as plain data. @param {Map<string, any>} header */
 function recipeIn(header) {
   const unknown = `This safetensors file holds weights, but not the steps that lead through them: ${WRITE_ONE}.`;
-  const metadata = fields(header.get("__metadata__"), unknown);
-  check(metadata.get("format") === "deconvnet" && typeof metadata.get("network") === "string", unknown);
-  const recipe = parsed(metadata.get("network"), "The steps in this file are no JSON: the file is damaged.");
-  check(recipe.get("version") === 1, `This file is of another version than the page reads, which is 1: ${WRITE_ONE} of the same edition.`);
+  const metadata = fieldsOf(header.get("__metadata__"), unknown);
+  hold(metadata.get("format") === "deconvnet" && typeof metadata.get("network") === "string", unknown);
+  const recipe = jsonOf(metadata.get("network"), "The steps in this file are no JSON: the file is damaged.");
+  hold(recipe.get("version") === 1, `This file is of another version than the page reads, which is 1: ${WRITE_ONE} of the same edition.`);
   return recipe;
 }
 
@@ -148,26 +149,26 @@ function* tensorsIn(header, buffer, first) {
       continue;
     }
     const said = `The tensor ${quoted(name)} of this file`;
-    const place = fields(plain, `${said} is not described as safetensors does.`);
+    const place = fieldsOf(plain, `${said} is not described as safetensors does.`);
     const kind = place.get("dtype");
-    check(kind === "F32" || kind === "I32", `${said} is of the type ${quoted(kind)}; a network holds F32 and I32.`);
+    hold(kind === "F32" || kind === "I32", `${said} is of the type ${quoted(kind)}; a network holds F32 and I32.`);
     const shape = place.get("shape");
-    check(isList(shape, 8) && shape.every((/** @type {any} */ side) => isWhole(side, 0, MOST.bytes)), `${said} has a shape that is none.`);
+    hold(isList(shape, 8) && shape.every((/** @type {any} */ side) => isWhole(side, 0, MOST.bytes)), `${said} has a shape that is none.`);
     const offsets = place.get("data_offsets");
-    check(isList(offsets, 2) && offsets.length === 2 && offsets.every((/** @type {any} */ one) => isWhole(one, 0, Number.MAX_SAFE_INTEGER)), `${said} has no place in it.`);
+    hold(isList(offsets, 2) && offsets.length === 2 && offsets.every((/** @type {any} */ one) => isWhole(one, 0, Number.MAX_SAFE_INTEGER)), `${said} has no place in it.`);
     const [start, end] = offsets;
-    check(count(shape) * 4 === end - start, `${said} has another size than its shape: the file is damaged.`);
+    hold(sizeOf(shape) * 4 === end - start, `${said} has another size than its shape: the file is damaged.`);
     places.push({ name, kind, shape, start, end });
   }
   places.sort((one, other) => one.start - other.start || one.end - other.end);
   let reached = 0;
   for (const { name, start, end } of places) {
-    check(start >= reached, `The tensor ${quoted(name)} of this file lies over another one.`);
-    check(start === reached, `Before the tensor ${quoted(name)} of this file there is a gap.`);
+    hold(start >= reached, `The tensor ${quoted(name)} of this file lies over another one.`);
+    hold(start === reached, `Before the tensor ${quoted(name)} of this file there is a gap.`);
     reached = end;
   }
-  check(first + reached <= buffer.byteLength, `This file has been cut off: ${buffer.byteLength} of its ${first + reached} bytes are there. Copy it again.`);
-  check(first + reached === buffer.byteLength, "This file goes on behind its last tensor: it is damaged.");
+  hold(first + reached <= buffer.byteLength, `This file has been cut off: ${buffer.byteLength} of its ${first + reached} bytes are there. Copy it again.`);
+  hold(first + reached === buffer.byteLength, "This file goes on behind its last tensor: it is damaged.");
   /** @type {Map<string, Tensor>} */
   const tensors = new Map();
   for (const { name, kind, shape, start, end } of places) {
@@ -175,45 +176,36 @@ function* tensorsIn(header, buffer, first) {
     // Views begin at multiples of four.
     const [bytes, offset] = from % 4 ? [buffer.slice(from, first + end), 0] : [buffer, from];
     const numbers = kind === "I32" ? new Int32Array(bytes, offset, size) : new Float32Array(bytes, offset, size);
-    check(numbers instanceof Int32Array || isFinite(numbers), `The tensor ${quoted(name)} of this file holds NaN or infinity: that training went wrong.`);
+    hold(numbers instanceof Int32Array || areFinite(numbers), `The tensor ${quoted(name)} of this file holds NaN or infinity: that training went wrong.`);
     tensors.set(name, { kind, shape, numbers });
     yield;
   }
   return tensors;
 }
 
-/** Whether all are. @param {Float32Array} numbers */
-function isFinite(numbers) {
-  let sum = 0;
-  for (let i = 0; i < numbers.length; i++) {
-    sum += 0 * numbers[i];
-  }
-  return sum === 0;
-}
-
 // The network
 
 /** @param {Map<string, any>} recipe @param {Map<string, Tensor>} tensors @returns {Network} */
 function networkOf(recipe, tensors) {
-  const sets = texts(recipe, "weights", MOST.sets);
-  check(sets.length > 0, "This file holds no set of weights.");
+  const sets = textsOf(recipe, "weights", MOST.sets);
+  hold(sets.length > 0, "This file holds no set of weights.");
   const images = tensors.get("images");
-  check(images?.kind === "F32" && images.shape.length === 4 && count(images.shape) > 0, "This file holds no images.");
+  hold(images?.kind === "F32" && images.shape.length === 4 && sizeOf(images.shape) > 0, "This file holds no images.");
   const [n, ...sides] = images.shape;
   const channels = sides[0];
-  check(channels === 1 || channels === 3, `The images in this file have ${channels} channels; the page shows 1, which is grey, or 3, in colour.`);
+  hold(channels === 1 || channels === 3, `The images in this file have ${channels} channels; the page shows 1, which is grey, or 3, in colour.`);
   const shape = [1, ...sides];
   const steps = stepsOf(recipe, tensors, sets.length, shape);
   const shapes = [shape, ...steps.map((step) => step.shape)];
-  const classes = texts(recipe, "classes", 10000);
+  const classes = textsOf(recipe, "classes", 10000);
   const scores = shapes[shapes.length - 1];
-  check(classes.length === 0 || (scores.length === 2 && scores[1] === classes.length), `This file names ${classes.length} classes, but the network does not give a score for each.`);
+  hold(classes.length === 0 || (scores.length === 2 && scores[1] === classes.length), `This file names ${classes.length} classes, but the network does not give a score for each.`);
   const [mean, std] = ["mean", "std"].map((name) => {
     const numbers = recipe.get(name);
-    check(isList(numbers, channels) && numbers.length === channels && numbers.every(Number.isFinite), `This file has no ${name} of its images.`);
+    hold(isList(numbers, channels) && numbers.length === channels && numbers.every(Number.isFinite), `This file has no ${name} of its images.`);
     return /** @type {number[]} */ (numbers);
   });
-  check(std.every((number) => number > 0), "This file says that its images were divided by zero, or by less.");
+  hold(std.every((number) => number > 0), "This file says that its images were divided by zero, or by less.");
   return {
     shape,
     steps,
@@ -222,7 +214,7 @@ function networkOf(recipe, tensors) {
     mean,
     std,
     sets,
-    images: Array.from({ length: n }, (_, i) => /** @type {Float32Array} */ (images.numbers).subarray(i * count(sides), (i + 1) * count(sides))),
+    images: Array.from({ length: n }, (_, i) => /** @type {Float32Array} */ (images.numbers).subarray(i * sizeOf(sides), (i + 1) * sizeOf(sides))),
     labels: labelsOf(tensors.get("labels"), n, classes.length || Infinity),
   };
 }
@@ -232,23 +224,23 @@ function labelsOf(labels, images, classes) {
   if (!labels) {
     return null;
   }
-  check(labels.kind === "I32" && labels.shape.length === 1 && labels.numbers.length === images, "This file does not hold one label for each image.");
+  hold(labels.kind === "I32" && labels.shape.length === 1 && labels.numbers.length === images, "This file does not hold one label for each image.");
   const numbers = [...labels.numbers];
-  check(numbers.every((label) => label >= 0 && label < classes), "A label in this file is none of its classes.");
+  hold(numbers.every((label) => label >= 0 && label < classes), "A label in this file is none of its classes.");
   return numbers;
 }
 
 /** @param {Map<string, any>} recipe @param {number[][]} shapes @returns {Layer[]} */
 function layersOf(recipe, shapes) {
   const layers = recipe.get("layers");
-  check(isList(layers, MOST.steps) && layers.length > 0, "This file names no layers.");
+  hold(isList(layers, MOST.steps) && layers.length > 0, "This file names no layers.");
   return layers.map((plain) => {
-    const layer = fields(plain, "A layer in this file is none.");
+    const layer = fieldsOf(plain, "A layer in this file is none.");
     const [name, value] = [layer.get("name"), layer.get("value")];
-    check(isText(name), "A layer in this file has no name.");
-    check(isWhole(value, 0, shapes.length - 1), `The layer ${quoted(name)} in this file is none of its steps.`);
+    hold(isText(name), "A layer in this file has no name.");
+    hold(isWhole(value, 0, shapes.length - 1), `The layer ${quoted(name)} in this file is none of its steps.`);
     const [first, maps, ...plane] = shapes[value];
-    check(first === 1 && maps > 0 && (plane.length === 0 || plane.length === 2), `The layer ${quoted(name)} in this file has no maps.`);
+    hold(first === 1 && maps > 0 && (plane.length === 0 || plane.length === 2), `The layer ${quoted(name)} in this file has no maps.`);
     return { name, value, maps, plane };
   });
 }
@@ -257,45 +249,45 @@ function layersOf(recipe, shapes) {
  * @returns {Step[]} */
 function stepsOf(recipe, tensors, sets, image) {
   const plain = recipe.get("steps");
-  check(Array.isArray(plain) && plain.length > 0, "This file holds no steps.");
-  check(plain.length <= MOST.steps, `This network takes ${plain.length} steps, and the page goes up to ${MOST.steps}.`);
+  hold(Array.isArray(plain) && plain.length > 0, "This file holds no steps.");
+  hold(plain.length <= MOST.steps, `This network takes ${plain.length} steps, and the page goes up to ${MOST.steps}.`);
   const shapes = [image];
-  let [numbers, weights, multiplications] = [count(image), 0, 0];
+  let [numbers, weights, multiplications] = [sizeOf(image), 0, 0];
   return plain.map((one, i) => {
-    const settings = fields(one, `Step ${i + 1} in this file is none.`);
+    const settings = fieldsOf(one, `Step ${i + 1} in this file is none.`);
     const name = settings.get("function");
-    check(typeof name === "string" && FUNCTIONS.has(name), `Step ${i + 1} in this file is ${quoted(name)}, which the page does not know.`);
+    hold(typeof name === "string" && FUNCTIONS.has(name), `Step ${i + 1} in this file is ${quoted(name)}, which the page does not know.`);
     const said = `Step ${i + 1} in this file, ${name},`;
     const [inputs, shape] = [settings.get("inputs"), settings.get("shape")];
-    check(isList(inputs, MOST.steps) && inputs.every((/** @type {any} */ input) => isWhole(input, 0, i)), `${said} takes what does not come before it.`);
-    check(isList(shape, 8) && shape.every((/** @type {any} */ side) => isWhole(side, 1, MOST.numbers)), `${said} gives a shape that is none.`);
-    numbers += count(shape);
-    check(numbers <= MOST.numbers, `This network is too large for the page: its maps hold more than ${millions(MOST.numbers)} million numbers.`);
+    hold(isList(inputs, MOST.steps) && inputs.every((/** @type {any} */ input) => isWhole(input, 0, i)), `${said} takes what does not come before it.`);
+    hold(isList(shape, 8) && shape.every((/** @type {any} */ side) => isWhole(side, 1, MOST.numbers)), `${said} gives a shape that is none.`);
+    numbers += sizeOf(shape);
+    hold(numbers <= MOST.numbers, `This network is too large for the page: its maps hold more than ${millions(MOST.numbers)} million numbers.`);
     const from = inputs.map((/** @type {number} */ input) => shapes[input]);
     const parts = partsOf(tensors, i + 1, sets, said);
     const step = { function: name, inputs, shape, settings, tensors: parts };
     multiplications += looked(step, from, said);
     weights += [...parts.values()].reduce((sum, [first]) => sum + first.length, 0);
-    check(weights <= MOST.weights, `This network is too large for the page: it has more than ${millions(MOST.weights)} million weights.`);
-    check(multiplications <= MOST.multiplications, `This network is too large for the page: an image takes it more than ${millions(MOST.multiplications)} million multiplications.`);
+    hold(weights <= MOST.weights, `This network is too large for the page: it has more than ${millions(MOST.weights)} million weights.`);
+    hold(multiplications <= MOST.multiplications, `This network is too large for the page: an image takes it more than ${millions(MOST.multiplications)} million multiplications.`);
     shapes.push(shape);
     return step;
   });
 }
 
 /** The parts that functions may have. @type {Record<string, "F32" | "I32">} */
-const PARTS = { weight: "F32", bias: "F32", factor: "F32", shift: "F32", constant: "F32", index: "I32", starts: "I32", columns: "I32" };
+const KINDS_OF_PARTS = { weight: "F32", bias: "F32", factor: "F32", shift: "F32", constant: "F32", index: "I32", starts: "I32", columns: "I32" };
 
 /** Of each part of a step, one tensor for each set of weights. A set that has none of its own has the first one's.
  * @param {Map<string, Tensor>} tensors @param {number} number @param {number} sets @param {string} said */
 function partsOf(tensors, number, sets, said) {
   /** @type {Map<string, Numbers[]>} */
   const parts = new Map();
-  for (const [part, kind] of Object.entries(PARTS)) {
+  for (const [part, kind] of Object.entries(KINDS_OF_PARTS)) {
     const first = tensors.get(`0.${number}.${part}`);
     if (first) {
       const all = Array.from({ length: sets }, (_, set) => tensors.get(`${set}.${number}.${part}`) ?? first);
-      check(all.every((one) => one.kind === kind && one.numbers.length === first.numbers.length), `${said} has another ${part} in one set of weights than in the first.`);
+      hold(all.every((one) => one.kind === kind && one.numbers.length === first.numbers.length), `${said} has another ${part} in one set of weights than in the first.`);
       parts.set(part, all.map((one) => one.numbers));
     }
   }
@@ -305,10 +297,10 @@ function partsOf(tensors, number, sets, said) {
 /** How many multiplications a step takes. What it takes and gives is looked at.
  * @param {Step} step @param {number[][]} from  the shapes of its inputs @param {string} said */
 function looked({ function: name, shape, settings, tensors, inputs }, from, said) {
-  const sizes = from.map(count);
+  const sizes = from.map(sizeOf);
   const total = sizes.reduce((sum, size) => sum + size, 0);
-  const size = count(shape);
-  const is = (/** @type {boolean} */ holds, /** @type {string} */ what) => check(holds, `${said} ${what}.`);
+  const size = sizeOf(shape);
+  const is = (/** @type {boolean} */ holds, /** @type {string} */ what) => hold(holds, `${said} ${what}.`);
   // It is done in one go.
   const small = (/** @type {number} */ work) => is(work <= MOST.at_once, "is too large for the page");
   const fits = (/** @type {boolean} */ holds) => is(holds, "does not give what its shape says");
@@ -325,7 +317,7 @@ function looked({ function: name, shape, settings, tensors, inputs }, from, said
     case "conv2d":
     case "max_pool2d":
     case "adaptive_max_pool2d": {
-      is([shape, from[0]].every((one) => one.length >= 3 && count(one) === count(one.slice(-3)) && Math.max(...one.slice(-2)) <= MOST.side), "does not take and give planes");
+      is([shape, from[0]].every((one) => one.length >= 3 && sizeOf(one) === sizeOf(one.slice(-3)) && Math.max(...one.slice(-2)) <= MOST.side), "does not take and give planes");
       if (name === "adaptive_max_pool2d") {
         fits(sides(0)[0] === sides(1)[0]);
         return size + sizes[0];
@@ -334,7 +326,7 @@ function looked({ function: name, shape, settings, tensors, inputs }, from, said
         const pair = settings.get(setting);
         is(isList(pair, 2) && pair.length === 2 && pair.every((/** @type {any} */ one) => isWhole(one, low, MOST.kernel)), `has no ${setting}`);
       }
-      const taps = count(settings.get("kernel"));
+      const taps = sizeOf(settings.get("kernel"));
       for (const axis of [0, 1]) {
         const [stride, padding] = [settings.get("stride")[axis], settings.get("padding")[axis]];
         fits((sides(1)[axis + 1] - 1) * stride - padding < sides(0)[axis + 1]);
@@ -342,7 +334,7 @@ function looked({ function: name, shape, settings, tensors, inputs }, from, said
       if (name === "max_pool2d") {
         fits(sides(0)[0] === sides(1)[0]);
         small(size * taps);
-        is(windows(/** @type {any} */ ({ from, shape, settings })).flat().every((pairs) => pairs.length > 0), "has a window that holds nothing but padding");
+        is(windowsOf(/** @type {any} */ ({ from, shape, settings })).flat().every((pairs) => pairs.length > 0), "has a window that holds nothing but padding");
         return size * taps;
       }
       const groups = settings.get("groups");
@@ -417,9 +409,9 @@ function isText(one) {
 }
 
 /** @param {Map<string, any>} recipe @param {string} name @param {number} most @returns {string[]} */
-function texts(recipe, name, most) {
+function textsOf(recipe, name, most) {
   const list = recipe.get(name);
-  check(isList(list, most) && list.every(isText), `The ${name} in this file have no names, or too many of them.`);
+  hold(isList(list, most) && list.every(isText), `The ${name} in this file have no names, or too many of them.`);
   return list;
 }
 

@@ -4,112 +4,114 @@
  * The value 0 is the image, the value i what the i-th step gives. All work is done in generators that yield now and then.
  *
  * @typedef {import("./functions.js").Numbers} Numbers
- * @typedef {import("./functions.js").Rule} Rule
- * @typedef {{ function: string, inputs: number[], shape: number[], settings: Map<string, any>,
- *   tensors: Map<string, Numbers[]> }} Step  tensors by their part in the function, one for each set of weights
- * @typedef {{ shape: number[], steps: Step[] }} Recipe  the shape is that of the image
+ * @typedef {import("./deconvnet.js").Rule} Rule
  *
- * What is there of an image after the way up, with a set of weights:
- * @typedef {{ values: Float32Array[], switches: Map<number, Int32Array>, set: number }} Run
+ * @typedef {object} Step
+ * @property {string} function
+ * @property {number[]} inputs
+ * @property {number[]} shape
+ * @property {Map<string, any>} settings
+ * @property {Map<string, Numbers[]>} tensors By their part in the function, one for each set of weights.
+ *
+ * @typedef {object} Recipe
+ * @property {number[]} shape Of the image.
+ * @property {Step[]} steps
+ *
+ * @typedef {object} Run What is there of an image after the way up.
+ * @property {Float64Array[]} values
+ * @property {Map<number, Int32Array>} switches
+ * @property {number} set Of weights.
  */
 
-import { FUNCTIONS } from "./functions.js";
+import { alone } from "./deconvnet.js";
+import { FUNCTIONS, asMaps } from "./functions.js";
 
 export class Walk {
+  #steps;
+  #shapes;
+  /** @type {Map<string, {weight: Numbers, packed: Float64Array}>} Filters of the set that was used last. */
+  #packed = new Map();
+
   /** @param {Recipe} recipe */
   constructor({ shape, steps }) {
-    this.steps = steps;
-    this.shapes = [shape, ...steps.map((step) => step.shape)];
-    // The filters of the set that was used last, as they lie best in memory.
-    /** @type {Map<string, { weight: Numbers, packed: Float64Array }>} */
-    this.packed = new Map();
+    this.#steps = steps;
+    this.#shapes = [shape, ...steps.map((step) => step.shape)];
   }
 
   /**
-   * @param {Float32Array} image
-   * @param {number} set  of weights
-   * @param {number} [last]  the value to end with, if not the last one
+   * @param {ArrayLike<number>} image
+   * @param {number} set Of weights.
    * @returns {Generator<void, Run, void>}
-   * @throws {RangeError} a function gives NaN or infinity
+   * @throws {RangeError} A function gives NaN or infinity.
    */
-  *up(image, set, last = this.steps.length) {
+  *up(image, set) {
     /** @type {Run} */
-    const run = { values: [image], switches: new Map(), set };
-    yield* this.further(run, last);
+    const run = { values: [Float64Array.from(image)], switches: new Map(), set };
+    for (const [k, step] of this.#steps.entries()) {
+      const call = this.#call(run, k + 1);
+      const given = entryOf(step).up(call);
+      const output = given instanceof Float64Array ? given : yield* given;
+      if (!areFinite(output)) throw new RangeError(`step ${k + 1}, ${step.function}, gives NaN or infinity`);
+      run.values.push(output);
+      if (call.switches) run.switches.set(k + 1, call.switches);
+      yield;
+    }
     return run;
   }
 
   /**
-   * Goes on with a run that has ended before the last value.
-   * @param {Run} run
-   * @param {number} last
-   * @returns {Generator<void, void, void>}
-   */
-  *further(run, last = this.steps.length) {
-    for (let value = run.values.length; value <= last; value++) {
-      const call = this.call(run, value);
-      const given = entry(this.steps[value - 1]).up(call);
-      const output = given instanceof Float32Array ? given : yield* given;
-      if (!isFinite(output)) {
-        throw new RangeError(`step ${value}, ${this.steps[value - 1].function}, gives NaN or infinity`);
-      }
-      run.values.push(output);
-      if (call.switches) {
-        run.switches.set(value, call.switches);
-      }
-      yield;
-    }
-  }
-
-  /**
    * One map of a value, alone, back in pixels.
+   *
    * @param {Run} run
    * @param {number} value
    * @param {number} map
-   * @param {"map" | "peak"} select  the whole map, or the first of its strongest places alone
-   * @param {Rule} rule
-   * @returns {Generator<void, Float32Array, void>}
+   * @param {boolean} [peak] The first of its strongest places, rather than all of it.
+   * @param {Rule} [rule]
+   * @returns {Generator<void, Float64Array, void>}
    */
-  *back(run, value, map, select = "map", rule = "deconvnet") {
-    /** @type {Map<number, Float32Array>} */
-    const signals = new Map([[value, alone(run.values[value], this.shapes[value][1], map, select)]]);
+  *back(run, value, map, peak = false, rule = "deconvnet") {
+    const maps = asMaps(run.values[value], this.#shapes[value]);
+    const top = alone(maps, map, peak ? peakOf(maps, map) : null);
+    const signals = new Map([[value, top.values]]);
     for (let at = value; at > 0; at--) {
       const signal = signals.get(at);
-      if (!signal) {
-        continue;
-      }
+      if (!signal) continue;
       signals.delete(at);
-      const given = entry(this.steps[at - 1]).back(signal, { ...this.call(run, at), rule });
+      const step = this.#steps[at - 1];
+      const given = entryOf(step).back(signal, this.#call(run, at), rule);
       const back = Array.isArray(given) ? given : yield* given;
       // What goes back to a value adds to what is there already.
-      this.steps[at - 1].inputs.forEach((input, i) => {
+      step.inputs.forEach((input, i) => {
         const there = signals.get(input);
-        signals.set(input, there ? there.map((number, j) => number + back[i][j]) : back[i]);
+        signals.set(input, there ? there.map((one, k) => one + back[i][k]) : back[i]);
       });
       yield;
     }
-    return signals.get(0) ?? new Float32Array(run.values[0].length);
+    return signals.get(0) ?? new Float64Array(run.values[0].length);
   }
 
-  /** @param {Run} run @param {number} value @returns {import("./functions.js").Call} */
-  call(run, value) {
-    const { inputs, shape, settings, tensors } = this.steps[value - 1];
+  /**
+   * @param {Run} run
+   * @param {number} value That the call gives.
+   * @returns {import("./functions.js").Call}
+   */
+  #call(run, value) {
+    const { inputs, shape, settings, tensors } = this.#steps[value - 1];
     const tensor = (/** @type {string} */ part) => tensors.get(part)?.[run.set];
     return {
       inputs: inputs.map((input) => run.values[input]),
-      from: inputs.map((input) => this.shapes[input]),
+      from: inputs.map((input) => this.#shapes[input]),
       shape,
       settings,
       tensor,
       packed: (way, pack) => {
         const [key, weight] = [`${value} ${way}`, /** @type {Float32Array} */ (tensor("weight"))];
-        const there = this.packed.get(key);
-        if (there?.weight === weight) {
-          return there.packed;
+        let there = this.#packed.get(key);
+        if (there?.weight !== weight) {
+          there = { weight, packed: pack(weight) };
+          this.#packed.set(key, there);
         }
-        const packed = pack(weight);
-        this.packed.set(key, { weight, packed });
-        return packed;
+        return there.packed;
       },
       output: run.values[value],
       switches: run.switches.get(value),
@@ -118,30 +120,21 @@ export class Walk {
 }
 
 /** @param {Step} step */
-function entry(step) {
+function entryOf(step) {
   return /** @type {import("./functions.js").Entry} */ (FUNCTIONS.get(step.function));
 }
 
-/** Whether all are: NaN and infinity times zero are NaN. @param {Float32Array} numbers */
-function isFinite(numbers) {
+/** @param {ArrayLike<number>} numbers NaN and infinity times zero are NaN. */
+export function areFinite(numbers) {
   let sum = 0;
-  for (let i = 0; i < numbers.length; i++) {
-    sum += 0 * numbers[i];
-  }
+  for (let i = 0; i < numbers.length; i++) sum += 0 * numbers[i];
   return sum === 0;
 }
 
-/** The map alone, all others of its value being zero. @param {Float32Array} values @param {number} maps
- * @param {number} map @param {"map" | "peak"} select */
-function alone(values, maps, map, select) {
-  const size = values.length / maps;
-  const top = new Float32Array(values.length);
-  const own = values.subarray(map * size, (map + 1) * size);
-  if (select === "map") {
-    top.set(own, map * size);
-  } else {
-    const peak = own.indexOf(own.reduce((most, number) => Math.max(most, number)));
-    top[map * size + peak] = own[peak];
-  }
-  return top;
+/** @param {import("./deconvnet.js").Maps} maps @param {number} k The first of the strongest places of a map. */
+export function peakOf({ values, height, width }, k) {
+  const first = k * height * width;
+  let peak = first;
+  for (let at = first; at < first + height * width; at++) if (values[at] > values[peak]) peak = at;
+  return peak - first;
 }

@@ -64,6 +64,12 @@ def _hidden(recipe: dict[str, Any]) -> None:
     recipe["steps"][0]["__proto__"] = {"groups": recipe["steps"][0].pop("groups")}
 
 
+def _divided(recipe: dict[str, Any]) -> None:
+    normalised = {"function": "local_response_norm", "inputs": [0], "shape": [1, 1, 12, 12], "size": 1}
+    recipe["steps"] = [normalised | {"alpha": 0, "beta": 1000, "k": 0.001}]
+    recipe["layers"], recipe["classes"] = [{"name": "normalised", "value": 1}], []
+
+
 def good(path: Any) -> bytes:
     """A small network's file: a convolution, ReLU, pooling, a transposed matrix, and the scores of three classes."""
     torch.manual_seed(0)
@@ -172,4 +178,4 @@ def broken(content: bytes) -> Iterator[tuple[str, bytes, str]]:
     )
     yield "a class too few", _steps(content, lambda recipe: recipe.update(classes=["a", "b"])), "names 2 classes"
     yield "divided by zero", _steps(content, lambda recipe: recipe.update(std=[0])), "divided by zero"
-    yield "numbers that overflow", _first(content, "0.1.weight", struct.pack("<f", 3e38) * 36), "gives NaN or infinity"
+    yield "a division by nothing", _steps(content, _divided), "gives NaN or infinity"

@@ -30,7 +30,7 @@ WALK = """async ([file, asked]) => {
     const run = runs.get(key);
     if (layer === null) return run.values[run.values.length - 1];
     const { value } = network.layers.find(({ name }) => name === layer);
-    return whole(walk.back(run, value, map, select, rule));
+    return whole(walk.back(run, value, map, select === "peak", rule));
   });
   const bytes = new Uint8Array(await new Blob(results).arrayBuffer());
   let text = "";
@@ -53,7 +53,7 @@ def page(modules_page, tmp_path_factory) -> Iterator[Page]:
 
 
 def walked(page: Page, file: str, asked: list[dict], shapes: list[torch.Size]) -> list[Tensor]:
-    numbers = torch.frombuffer(bytearray(base64.b64decode(page.evaluate(WALK, [file, asked]))), dtype=torch.float32)
+    numbers = torch.frombuffer(bytearray(base64.b64decode(page.evaluate(WALK, [file, asked]))), dtype=torch.float64)
     return [
         part.view(shape) for part, shape in zip(numbers.split([shape.numel() for shape in shapes]), shapes, strict=True)
     ]
