@@ -6,7 +6,7 @@ else
 PYTHON ?= python3
 endif
 
-COMMANDS := run further lab test test-browser assignment given test-assignment bench accept replicate mutation
+COMMANDS := run further lab test test-browser site test-site assignment given test-assignment bench accept replicate mutation
 
 .PHONY: help $(COMMANDS)
 # `make run test` is one after the other, whatever -j says.

@@ -34,7 +34,7 @@ WHEELS = {
     "auto": "those that fit this computer's GPU, or the small ones",
     "pypi": "PyPI's, as pip installs them; this is the default",
 }
-VARIABLES = ("TORCH=", "COURSE=", "SEED=")
+VARIABLES = ("TORCH=", "COURSE=", "SEED=", "SOURCE=")
 CHOSEN = ENVIRONMENT / ".torch"
 UV = "uv>=0.7.14,<1"
 
@@ -46,12 +46,14 @@ SIDE_BY_SIDE = ["--numprocesses", str(min(CORES, 4)), "--dist", "loadfile"]
 LATENCIES = "tests/browser/test_latency.py"
 # More where tests wait a good deal, for kernels to start or limits to be met. The longest files come first, as sorted.
 GRADING = ["--numprocesses", str(min(CORES + 2, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
+# What has a command of its own, and needs more than the others.
+APART = ("browser", "assignment", "site")
 TESTS = [
     ["ruff", "check"],
     ["ruff", "format", "--check"],
     ["mypy"],
     # Two runs, as one process that holds torch beside a kernel that holds it too takes 2 GB.
-    ["pytest", "tests", "--ignore", "tests/browser", "--ignore", "tests/assignment", *SIDE_BY_SIDE],
+    ["pytest", "tests", *(word for name in APART for word in ("--ignore", f"tests/{name}")), *SIDE_BY_SIDE],
     ["pytest", "notebooks", *SIDE_BY_SIDE],
     # One other network on the notebooks that take it the least. make replicate runs all, on six.
     ["replication", "--seed", "1", *(f"notebooks/{name}.ipynb" for name in QUICK)],
@@ -103,6 +105,22 @@ def test_browser():
     add("browser")
     call("-m", "pytest", "tests/browser", "--ignore", LATENCIES, *SIDE_BY_SIDE, OMP_NUM_THREADS="1")
     call("-m", "pytest", LATENCIES)
+
+
+@command
+def site():
+    """build the web edition: build/site, pages for any host or to be opened as files"""
+    add("site")
+    call("site/build.py")
+
+
+@command
+def test_site():
+    """look at every page of the web edition in Chromium and in Firefox"""
+    # Chromium and Firefox must be installed (Debian: apt-get install chromium firefox-esr), and npm.
+    site()
+    add("browser")
+    call("-m", "pytest", "tests/site")
 
 
 @command
@@ -297,6 +315,7 @@ def usage() -> str:
     lines += [
         "",
         "Which assignment, as in make assignment COURSE=inside_lenet5: all in assignment/courses, if left out",
+        "Where the files lie that are no pages, as in make site SOURCE=https://host/project/blob/main: nowhere, if left out",
     ]
     lines += ["", "Which wheels of torch and torchvision are installed, as in make run TORCH=cpu:", ""]
     return "\n".join(lines + [f"TORCH={name:<10} {what}" for name, what in WHEELS.items()])

@@ -89,6 +89,8 @@ AREAS = {
         ["test"],
     ),
     "tests in a browser": (["tests/browser/*.py"], ["test", "browser"]),
+    "web edition": (["site/*.py"], ["site"]),
+    "tests of the web edition": (["tests/site/*.py"], ["test", "browser"]),
     "assignment": (
         ["assignment/*.py", "assignment/grading/*.py", "assignment/grading/*/*.py", "assignment/template/*"],
         ["assignment"],
@@ -98,7 +100,7 @@ AREAS = {
         ["test", "assignment", "browser"],
     ),
 }
-FOLDERS = [".", "assignment", "assignment/template", "tests", "tests/assignment", "tests/browser"]
+FOLDERS = [".", "assignment", "assignment/template", "site", "tests", "tests/assignment", "tests/browser", "tests/site"]
 OURS = modules_in(*(ROOT / folder for folder in FOLDERS))
 
 
@@ -118,7 +120,7 @@ def test_what_is_imported_is_declared(area):
 
 
 def test_every_file_belongs_to_an_area():
-    folders = [ROOT / name for name in ("helpers", "notebooks", "tests", "benchmarks", "replication", "assignment")]
+    folders = [ROOT / name for name in ("helpers", "notebooks", "tests", "benchmarks", "replication", "assignment", "site")]
     made = {".ipynb_checkpoints", "source", "release", "submitted", "autograded", "feedback", "downloaded"}
     written = {path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".ipynb")}
     written = {path for path in written if made.isdisjoint(path.relative_to(ROOT).parts)}

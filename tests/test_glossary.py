@@ -8,7 +8,7 @@ from stored import NOTEBOOKS, SERIES, markdown_cells
 from test_notebooks import ROOT, anchor_of, anchors, links
 
 GLOSSARY = ROOT / "docs" / "glossary.md"
-ENTRY = re.compile(r"^### (?P<term>.+)\n\n(?P<sentence>.+) \[(?P<number>\w)\]\((?P<target>[^)]+)\)$", re.MULTILINE)
+ENTRY = re.compile(r"^## (?P<term>.+)\n\n(?P<sentence>.+) \[(?P<number>\w)\]\((?P<target>[^)]+)\)$", re.MULTILINE)
 ENTRIES = {entry["term"]: entry for entry in ENTRY.finditer(GLOSSARY.read_text(encoding="utf-8"))}
 
 # How a term is written where it is not the term itself, or its plural
@@ -63,7 +63,7 @@ def first_uses(source):
 
 
 def test_an_entry_is_one_sentence_in_the_order_of_the_alphabet():
-    headings = re.findall(r"^### (.+)$", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE)
+    headings = re.findall(r"^## (.+)$", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE)
     assert headings == list(ENTRIES) == sorted(ENTRIES, key=str.lower)
     for entry in ENTRIES.values():
         assert re.fullmatch(r"[^.]+\.", entry["sentence"]), entry["sentence"]

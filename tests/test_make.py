@@ -20,7 +20,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = """[project]
 name = "small"
-optional-dependencies = {test = ["pytest"], browser = ["playwright>=1"], assignment = ["nbgrader"]}
+optional-dependencies = {test = ["pytest"], browser = ["playwright>=1"], assignment = ["nbgrader"], site = ["sphinx"]}
 """
 VENV = "python -m venv"
 PIP = "python -m pip install --constraint constraints.txt"
@@ -509,6 +509,12 @@ def test_an_extra_is_installed_when_it_is_needed_and_once(computer):
     assert computer.make("test-assignment") == [f"{PIP} nbgrader", f"python -m pytest tests/assignment {grading}"]
     assert computer.environments[-1]["OMP_NUM_THREADS"] == "1"
     assert computer.make("assignment") == ["python assignment/build.py"]
+
+
+def test_the_pages_are_built_before_they_are_looked_at(computer):
+    computer.make("test-browser")
+    assert computer.make("site") == [f"{PIP} sphinx", "python site/build.py"]
+    assert computer.make("test-site") == ["python site/build.py", "python -m pytest tests/site"]
 
 
 def test_one_assignment_is_built_where_it_is_named(computer):

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from lab import ROOT
+from npm import package
 
 from helpers.explorers.page import FOLDER, module
 
@@ -14,18 +15,8 @@ TYPESCRIPT = "5.9.3"
 
 @pytest.fixture(scope="session")
 def typescript():
-    """The folder of the compiler, which is installed into build/ the first time."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("there is no npm to install TypeScript with, so the modules' types are not checked")
-    folder = ROOT / "build" / "npm"
-    package = folder / "node_modules" / "typescript" / "package.json"
-    if not package.exists() or json.loads(package.read_text(encoding="utf-8"))["version"] != TYPESCRIPT:
-        folder.mkdir(parents=True, exist_ok=True)
-        words = ["install", "--no-save", "--no-audit", "--no-fund", f"typescript@{TYPESCRIPT}"]
-        done = subprocess.run([npm, *words, "--prefix", str(folder)], capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-    return package.parent
+    """The folder of the compiler."""
+    return package("typescript", TYPESCRIPT)
 
 
 def tsc(typescript, folder):

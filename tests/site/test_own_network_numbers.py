@@ -3,6 +3,7 @@
 import base64
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from helpers.deconvnet import RULES, DeconvNet
 from helpers.network_file import save_network
 
+LIVE = Path(__file__).resolve().parents[2] / "site" / "live"
 TOLERANCE = 1e-5
 SELECTIONS = ["map", "peak"]
 
@@ -40,16 +42,24 @@ WALK = """async ([file, asked]) => {
 
 
 @pytest.fixture(scope="module")
-def page(modules_page, tmp_path_factory) -> Iterator[Page]:
-    """Where the modules of the live page can be imported, and the files of a folder fetched."""
-    folder = tmp_path_factory.mktemp("networks")
+def page(chromium, tmp_path_factory) -> Iterator[Page]:
+    """Where the modules of the live page can be imported, and the files of `page.folder` fetched."""
+    page = chromium.new_page()
+    page.folder = tmp_path_factory.mktemp("networks")
 
-    def file(route: Route) -> None:
-        route.fulfill(path=folder / route.request.url.rpartition("/")[2])
+    def answer(route: Route) -> None:
+        name = route.request.url.rpartition("/")[2]
+        if name.endswith(".js"):
+            route.fulfill(path=LIVE / name, content_type="text/javascript")
+        elif name:
+            route.fulfill(path=page.folder / name)
+        else:
+            route.fulfill(body="<!doctype html>", content_type="text/html")
 
-    modules_page.route("**/*.safetensors", file)
-    modules_page.folder = folder
-    yield modules_page
+    page.route("http://modules/**", answer)
+    page.goto("http://modules/")
+    yield page
+    page.close()
 
 
 def walked(page: Page, file: str, asked: list[dict], shapes: list[torch.Size]) -> list[Tensor]:

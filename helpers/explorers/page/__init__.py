@@ -8,24 +8,29 @@ FOLDER = Path(__file__).resolve().parent
 CSS = (FOLDER / "explorer.css").read_text(encoding="utf-8")
 
 # The forms in which these modules import and export.
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[\w./-]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?function|const|class)", re.MULTILINE)
+_DEFAULT = re.compile(r"^export default .*\n", re.MULTILINE)
 
 
-def module(name: str) -> str:
-    """The module of that name, with those that it imports before it.
+def module(name: str | Path) -> str:
+    """The module of that name in this folder, or of any path, with those that it imports before it.
 
     A page gets the text of a module alone, without a place from which it could import others. So these come along, each
-    once, and what they name stays one name: no two modules may declare the same at their top.
+    once, and what they name stays one name: no two modules may declare the same at their top. What the last one exports
+    as its default stays exported.
     """
-    texts: dict[str, str] = {}
+    texts: dict[Path, str] = {}
 
-    def add(name: str) -> None:
-        if name not in texts:
-            text = (FOLDER / name).read_text(encoding="utf-8")
+    def add(path: Path) -> None:
+        if path not in texts:
+            text = path.read_text(encoding="utf-8")
+            texts[path] = ""  # some import each other
             for other in _IMPORT.findall(text):
-                add(other)
-            texts[name] = _EXPORT.sub("", _IMPORT.sub("", text))
+                add((path.parent / other).resolve())
+            del texts[path]
+            texts[path] = _EXPORT.sub("", _IMPORT.sub("", text))
 
-    add(name)
-    return "\n".join(texts.values())
+    last = (FOLDER / name).resolve()
+    add(last)
+    return "\n".join(text if path == last else _DEFAULT.sub("", text) for path, text in texts.items())

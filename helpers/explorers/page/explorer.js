@@ -28,7 +28,7 @@ import { colours, picture, thumbnails } from "./picture.js";
  */
 
 /** @param {{model: Model, el: HTMLElement}} given */
-function render({ model, el }) {
+export function render({ model, el }) {
   const page = model.get("page");
   el.classList.add("explorer");
   /**
@@ -98,7 +98,7 @@ function makePart(part, palettes, tell) {
     case "note":
       return note();
     case "paper":
-      return paper(tell);
+      return paper(tell, part.photo);
     default:
       throw new Error(`there is no part of the kind ${part.kind}`);
   }

@@ -23,8 +23,11 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
  * @property {boolean} [example] There is other ink, and whether the first stroke is to take it away.
  */
 
-/** @param {(news: News | {ready: true} | {photo: number[]} | {unreadable: string}, buffers?: ArrayBuffer[]) => void} tell */
-export function paper(tell) {
+/**
+ * @param {(news: News | {ready: true} | {photo: number[]} | {unreadable: string}, buffers?: ArrayBuffer[]) => void} tell
+ * @param {boolean} [readsPhotos] Whether it takes photographs.
+ */
+export function paper(tell, readsPhotos = true) {
   const by = Math.random().toString(36);
   const element = make("div", "paper");
   const sheet = make("canvas");
@@ -46,6 +49,7 @@ export function paper(tell) {
   chooser.hidden = true;
   const photo = make("button", "", "photo");
   photo.type = "button";
+  photo.hidden = !readsPhotos;
   photo.title = "Read the digit of a photograph: choose a file, or take one";
   photo.addEventListener("click", () => chooser.click());
   chooser.addEventListener("change", async () => {

@@ -138,22 +138,13 @@ function bytes(view) {
  * @param {Uint8Array} levels Of all its maps, one after the other.
  * @param {Palettes} palettes
  */
-function paint(canvas, { side, small, gap }, { kind, shapes, channels, dots = [] }, levels, palettes) {
+function paint(canvas, measures, { kind, shapes, channels, dots = [] }, levels, palettes) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  context.clearRect(0, 0, side, side);
+  context.clearRect(0, 0, measures.side, measures.side);
   context.imageSmoothingEnabled = false;
-  const few = shapes.length > 1;
-  const step = small + gap;
-  const corner = few ? [middle(side, step * Math.ceil(shapes.length / ROW)), middle(side, step * ROW)] : [0, 0];
   let from = 0;
-  shapes.forEach(([height, width], k) => {
-    const room = few ? small : side;
-    const block = Math.floor(room / Math.max(height, width));
-    const [top, left] = few
-      ? [corner[0] + Math.floor(k / ROW) * step + middle(gap, 0), corner[1] + (k % ROW) * step + middle(gap, 0)]
-      : corner;
-    const y = top + middle(room, block * height);
-    const x = left + middle(room, block * width);
+  placesOfMaps(measures, shapes).forEach(({ x, y, block }, k) => {
+    const [height, width] = shapes[k];
     const to = from + channels * height * width;
     const map = coloured(levels.subarray(from, to), height, width, palettes[kind], channels === 3);
     context.drawImage(map, x, y, block * width, block * height);
@@ -166,6 +157,26 @@ function paint(canvas, { side, small, gap }, { kind, shapes, channels, dots = []
         context.fillRect(x + column * block + 2, y + row * block + 2, block - 4, block - 4);
       }
     }
+  });
+}
+
+/**
+ * Where the upper left corner of each map stands in its square, and the side of the block that shows a value.
+ *
+ * @param {Measures} measures
+ * @param {Place["shapes"]} shapes
+ */
+export function placesOfMaps({ side, small, gap }, shapes) {
+  const few = shapes.length > 1;
+  const step = small + gap;
+  const corner = few ? [middle(side, step * Math.ceil(shapes.length / ROW)), middle(side, step * ROW)] : [0, 0];
+  return shapes.map(([height, width], k) => {
+    const room = few ? small : side;
+    const block = Math.floor(room / Math.max(height, width));
+    const [top, left] = few
+      ? [corner[0] + Math.floor(k / ROW) * step + middle(gap, 0), corner[1] + (k % ROW) * step + middle(gap, 0)]
+      : corner;
+    return { x: left + middle(room, block * width), y: top + middle(room, block * height), block };
   });
 }
 

@@ -1,0 +1,115 @@
+/**
+ * What runs in a page of the web edition: each element `<div class="live-explorer" data-explorer="steps">` becomes that
+ * explorer. A page with `<body data-address>` keeps in its address how they stand.
+ *
+ * To add a panel, write a module with a function `(el, given) => model`, and name it in `PANELS`.
+ */
+
+import { render } from "../../helpers/explorers/page/explorer.js";
+import { addressOf, keepAddress, stateOf } from "./address.js";
+import { drawADigit, watchTraining } from "./drawing.js";
+import { exploreFeatureMaps } from "./feature_maps.js";
+import { makeFilm } from "./film.js";
+import { makeKeepsakes } from "./keepsakes.js";
+import { makeReadable } from "./readable.js";
+import { given } from "./source.js";
+import { exploreSteps } from "./steps.js";
+import { exploreSwitches } from "./switches.js";
+
+/**
+ * @typedef {import("./page_model.js").PageModel} PageModel
+ * @typedef {import("./source.js").Given} Given
+ *
+ * @typedef {(el: HTMLElement, given: Given) => PageModel | null | Promise<PageModel | null>} Panel Fills the element, and
+ *   gives the model whose state stands in the address, if there is one.
+ */
+
+/** @type {Record<string, Panel>} */
+const PANELS = {
+  drawing: (el, source) => show(el, drawADigit(source)),
+  "feature-maps": (el, source) => show(el, exploreFeatureMaps(source)),
+  steps: (el, source) => show(el, exploreSteps(source)),
+  switches: (el, source) => show(el, exploreSwitches(source)),
+  training: async (el, source) => {
+    const model = show(el, watchTraining(source, await source.training()));
+    makeFilm(el, model, "step");
+    return model;
+  },
+};
+
+/** @param {HTMLElement} el @param {PageModel} model */
+function show(el, model) {
+  render({ model, el });
+  makeReadable(el, model);
+  return model;
+}
+
+const keepsAddress = "address" in document.body.dataset;
+// From a notebook, a link leads to the page that keeps it.
+const LINKED = new URL(document.body.dataset.live ?? "", location.href.replace(/#.*/, ""));
+/** @type {Map<string, Promise<PageModel | null>>} */
+const models = new Map();
+/** Whether the address has moved an explorer just now, rather than a hand. */
+let arriving = false;
+/** @type {(state: () => import("./address.js").State) => void} */
+let changed = () => {};
+
+/** @param {HTMLElement} el The explorer is laid out there, the first time that it is asked for. */
+function lay(el) {
+  const name = el.dataset.explorer ?? "";
+  const known = models.get(name) ?? laid(el, name);
+  models.set(name, known);
+  return known;
+}
+
+/** @param {HTMLElement} el @param {string} name */
+async function laid(el, name) {
+  try {
+    const model = await PANELS[name](el, await given());
+    if (!model) return null;
+    const state = () => ({ name, settings: model.told() });
+    model.on("answer", () => arriving || model.isPlaying || changed(state));
+    makeKeepsakes(el, () => ({ link: new URL(addressOf(state()), LINKED).href, whole: model.isWhole() }));
+    return model;
+  } catch (error) {
+    // What stands there, a still picture, stays.
+    const fault = document.createElement("p");
+    fault.textContent = `This explorer could not be loaded: ${error}`;
+    el.append(fault);
+    return null;
+  }
+}
+
+/** @param {import("./address.js").State} state Go where the address leads. */
+async function arrive({ name, settings }) {
+  const el = /** @type {HTMLElement | null} */ (document.querySelector(`[data-explorer="${CSS.escape(name)}"]`));
+  if (!el) return;
+  const model = await lay(el);
+  arriving = true;
+  model?.take(settings);
+  arriving = false;
+  if (name !== stateOf(location.hash).name) return;
+  const top = el.closest("section") ?? el;
+  top.scrollIntoView();
+}
+
+async function begin() {
+  const places = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".live-explorer")]);
+  const state = stateOf(location.hash);
+  if (keepsAddress) {
+    changed = keepAddress(arrive);
+    await arrive(state);
+  }
+  const watch = new IntersectionObserver(
+    (seen) =>
+      seen.forEach(({ isIntersecting, target }) => {
+        if (!isIntersecting) return;
+        watch.unobserve(target);
+        lay(/** @type {HTMLElement} */ (target));
+      }),
+    { rootMargin: "50%" },
+  );
+  places.forEach((place) => watch.observe(place));
+}
+
+begin();
