@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from live.page import write_live
 from sphinx.cmd.build import build_main
 
 HERE = Path(__file__).resolve().parent
@@ -26,10 +27,6 @@ def gather(folder: Path) -> None:
         shutil.copy2(path, copy)
 
 
-def add_live_page() -> None:
-    """The live page, live.html, and its scripts: this is where its files come in."""
-
-
 def main() -> int:
     shutil.rmtree(SITE, ignore_errors=True)
     gather(WORK / "source")
@@ -41,7 +38,7 @@ def main() -> int:
     for path in [path for pattern in LEFT_OUT for path in SITE.glob(pattern)]:
         path.unlink()
     shutil.rmtree(SITE / "_sources", ignore_errors=True)
-    add_live_page()
+    write_live(SITE)
     pages = list(SITE.rglob("*.html"))
     megabytes = sum(path.stat().st_size for path in SITE.rglob("*") if path.is_file()) / 1e6
     print(f"{len(pages)} pages, {megabytes:.1f} MB: open {(SITE / 'index.html').relative_to(ROOT)}")

@@ -46,6 +46,14 @@ def describe(container: nodes.container, cell: dict) -> None:
         picture.replace_self([nodes.raw("", start, format="html"), picture, nodes.raw("", "</div>", format="html")])
 
 
+def load_explorers(app: Sphinx, name: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    """Let a page that has a place for an explorer load what fills it (`live/page.py`)."""
+    if 'class="live-explorer"' in context.get("body", ""):
+        app.add_css_file("live/live.css")
+        app.add_js_file("live/live.js", loading_method="defer")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_transform(Outputs)
+    app.connect("html-page-context", load_explorers)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -12,7 +12,7 @@ import { exploreFeatureMaps } from "./feature_maps.js";
 import { makeFilm } from "./film.js";
 import { makeKeepsakes } from "./keepsakes.js";
 import { makeReadable } from "./readable.js";
-import { given } from "./source.js";
+import { HERE, given } from "./source.js";
 import { exploreSteps } from "./steps.js";
 import { exploreSwitches } from "./switches.js";
 
@@ -46,7 +46,7 @@ function show(el, model) {
 
 const keepsAddress = "address" in document.body.dataset;
 // From a notebook, a link leads to the page that keeps it.
-const LINKED = new URL(document.body.dataset.live ?? "", location.href.replace(/#.*/, ""));
+const LINKED = keepsAddress ? location.href : new URL("../../live.html", HERE);
 /** @type {Map<string, Promise<PageModel | null>>} */
 const models = new Map();
 /** Whether the address has moved an explorer just now, rather than a hand. */

@@ -1,4 +1,4 @@
-"""Writes the live page, and what it and the pages of notebooks load: a script, two styles, the network, its training."""
+"""Writes the live page, and what it and the pages of notebooks load: a script, a style, the network, its training."""
 
 import base64
 import json
@@ -30,12 +30,13 @@ STILL = {
 TEN = [4542, 6407, 208, 6365, 7662, 9331, 2458, 6586, 3588, 4901]
 
 
-def write_live(folder: Path, pages: Path) -> None:
-    """Write what pages load into `folder`, and the live page itself, `live.html`, into `pages`.
+# Where pages find it.
+BESIDE = "_static/live"
 
-    Args:
-        folder: inside `pages`; it is made if it is not there.
-    """
+
+def write_live(pages: Path) -> None:
+    """Write the live page, `live.html`, into the folder `pages`, and what pages load into one below it."""
+    folder = pages / BESIDE
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "live.js").write_text(script(), encoding="utf-8")
     (folder / "live.css").write_text(CSS + (HERE / "live.css").read_text(encoding="utf-8"), encoding="utf-8")
@@ -45,13 +46,12 @@ def write_live(folder: Path, pages: Path) -> None:
     for name, figure in STILL.items():
         shutil.copy(FIGURES / f"{figure}.png", folder / f"{name}.png")
     template = Template((HERE / "live.html").read_text(encoding="utf-8"))
-    beside = folder.relative_to(pages).as_posix()
-    (pages / "live.html").write_text(template.substitute(beside=beside), encoding="utf-8")
+    (pages / "live.html").write_text(template.substitute(beside=BESIDE), encoding="utf-8")
 
 
 def script() -> str:
     """All modules as one script: a page that is opened as a file may not import others. Long comments stay at home."""
-    text = re.sub(r"^ */\*\*.*?\*/\n", "", module(HERE / "live.js"), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^ */\*\*(?:(?!\*/).)*\*/\n", "", module(HERE / "live.js"), flags=re.MULTILINE | re.DOTALL)
     return f'(() => {{\n"use strict";\n{text}}})();\n'
 
 

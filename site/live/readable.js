@@ -43,7 +43,7 @@ function readPicture(figure, measures, model, k) {
   const means = make("p", "means");
   const value = make("output", "value", HINT);
   canvas.after(mark);
-  figure.querySelector(".marks")?.after(means, value);
+  figure.append(value, means);
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
   canvas.setAttribute("aria-roledescription", "picture; arrow keys read its values");

@@ -22,7 +22,7 @@ import { lenet5 } from "./lenet5.js";
 import { unpack } from "./tensors.js";
 
 // A script knows its place only while it runs for the first time.
-const HERE = new URL(".", /** @type {HTMLScriptElement | null} */ (document.currentScript)?.src ?? location.href);
+export const HERE = new URL(".", /** @type {HTMLScriptElement | null} */ (document.currentScript)?.src ?? location.href);
 const SIDE_OF_AN_IMAGE = 28;
 const UNITS = { I8: 128, I16: 4096 };
 

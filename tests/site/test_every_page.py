@@ -144,14 +144,17 @@ def test_previous_and_next_lead_through_the_notebooks(page, address):
         ("04_generate_activation_grids", ["feature-maps", "drawing"]),
     ],
 )
-def test_an_explorer_has_its_place_around_the_still_picture(page, server, name, explorers):
+def test_an_explorer_has_its_place_around_the_still_picture(chromium, server, name, explorers):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
     page.goto(f"{server}notebooks/{name}.html")
     places = page.locator(".live-explorer")
     assert [place.get_attribute("data-explorer") for place in places.all()] == explorers
     for place in places.all():
-        # As a page without a script shows it; and beside its cell, not inside of the code.
+        # Beside its cell, not inside of the code.
         assert place.locator("> img").get_attribute("alt").startswith("The ")
         assert place.locator("xpath=ancestor::pre").count() == 0
+    context.close()
 
 
 def test_all_stored_pictures_are_there_with_their_words(page, server):
