@@ -11,6 +11,7 @@ import { drawADigit, watchTraining } from "./drawing.js";
 import { exploreFeatureMaps } from "./feature_maps.js";
 import { makeFilm } from "./film.js";
 import { makeKeepsakes } from "./keepsakes.js";
+import { ownNetwork } from "./own_network.js";
 import { makeReadable } from "./readable.js";
 import { HERE, given } from "./source.js";
 import { exploreSteps } from "./steps.js";
@@ -28,6 +29,7 @@ import { exploreSwitches } from "./switches.js";
 const PANELS = {
   drawing: (el, source) => show(el, drawADigit(source)),
   "feature-maps": (el, source) => show(el, exploreFeatureMaps(source)),
+  "own-network": (el, source) => ownNetwork(el, source, (place, model) => keepLater("own-network", place, show(place, model))),
   steps: (el, source) => show(el, exploreSteps(source)),
   switches: (el, source) => show(el, exploreSwitches(source)),
   training: async (el, source) => {
@@ -66,10 +68,7 @@ function lay(el) {
 async function laid(el, name) {
   try {
     const model = await PANELS[name](el, await given());
-    if (!model) return null;
-    const state = () => ({ name, settings: model.told() });
-    model.on("answer", () => arriving || model.isPlaying || changed(state));
-    makeKeepsakes(el, () => ({ link: new URL(addressOf(state()), LINKED).href, whole: model.isWhole() }));
+    if (model) keep(name, el, model);
     return model;
   } catch (error) {
     // What stands there, a still picture, stays.
@@ -80,14 +79,34 @@ async function laid(el, name) {
   }
 }
 
+/** @param {string} name @param {HTMLElement} el @param {PageModel} model The address follows it, and so do two buttons. */
+function keep(name, el, model) {
+  const state = () => ({ name, settings: model.told() });
+  model.on("answer", () => arriving || model.isPlaying || changed(state));
+  makeKeepsakes(el, () => ({ link: new URL(addressOf(state()), LINKED).href, whole: model.isWhole() }));
+}
+
+/** @param {string} name @param {HTMLElement} el @param {PageModel} model The same for one that comes after its panel. */
+function keepLater(name, el, model) {
+  models.set(name, Promise.resolve(model));
+  keep(name, el, model);
+  const asked = stateOf(location.hash);
+  if (asked.name === name) arriveAt(model, asked.settings);
+}
+
+/** @param {PageModel | null} model @param {Record<string, string>} settings */
+function arriveAt(model, settings) {
+  arriving = true;
+  model?.take(settings);
+  arriving = false;
+}
+
 /** @param {import("./address.js").State} state Go where the address leads. */
 async function arrive({ name, settings }) {
   const el = /** @type {HTMLElement | null} */ (document.querySelector(`[data-explorer="${CSS.escape(name)}"]`));
   if (!el) return;
   const model = await lay(el);
-  arriving = true;
-  model?.take(settings);
-  arriving = false;
+  arriveAt(model, settings);
   if (name !== stateOf(location.hash).name) return;
   const top = el.closest("section") ?? el;
   top.scrollIntoView();

@@ -15,7 +15,7 @@ import { FUNCTIONS, sizeOf, windowsOf } from "./functions.js";
 import { areFinite } from "./walk.js";
 
 /** What is too large for a page. docs/network_file.md names these, and Python writes no more. */
-export const MOST = {
+export const LARGEST = {
   bytes: 2 ** 26,
   header: 2 ** 21,
   weights: 2 ** 22,
@@ -50,7 +50,7 @@ function hold(holds, sentence) {
  */
 export async function bytesOfFile(file) {
   hold(file.size > 0, "This file is empty.");
-  const [size, most] = [file.size, MOST.bytes + MOST.header].map((bytes) => Math.ceil(bytes / 2 ** 20));
+  const [size, most] = [file.size, LARGEST.bytes + LARGEST.header].map((bytes) => Math.ceil(bytes / 2 ** 20));
   hold(size <= most, `This file holds ${size} MiB, and the page reads up to ${most}: write fewer checkpoints, or a smaller network.`);
   try {
     return await file.arrayBuffer();
@@ -91,7 +91,7 @@ const WRITE_ONE = "write one with save_network";
 function headerOf(buffer) {
   hold(buffer.byteLength >= 10, "This file is too short for a network: it has been cut off.");
   const long = new DataView(buffer).getBigUint64(0, true);
-  if (long > MOST.header) {
+  if (long > LARGEST.header) {
     const start = String.fromCharCode(...new Uint8Array(buffer, 0, Math.min(32, buffer.byteLength)));
     const other = OTHERS.find(([beginning]) => start.startsWith(beginning));
     refuseFile(`${other?.[1] ?? "This is no safetensors file, or its header is too long"}: ${WRITE_ONE}.`);
@@ -153,7 +153,7 @@ function* tensorsIn(header, buffer, first) {
     const kind = place.get("dtype");
     hold(kind === "F32" || kind === "I32", `${said} is of the type ${quoted(kind)}; a network holds F32 and I32.`);
     const shape = place.get("shape");
-    hold(isList(shape, 8) && shape.every((/** @type {any} */ side) => isWhole(side, 0, MOST.bytes)), `${said} has a shape that is none.`);
+    hold(isList(shape, 8) && shape.every((/** @type {any} */ side) => isWhole(side, 0, LARGEST.bytes)), `${said} has a shape that is none.`);
     const offsets = place.get("data_offsets");
     hold(isList(offsets, 2) && offsets.length === 2 && offsets.every((/** @type {any} */ one) => isWhole(one, 0, Number.MAX_SAFE_INTEGER)), `${said} has no place in it.`);
     const [start, end] = offsets;
@@ -187,7 +187,7 @@ function* tensorsIn(header, buffer, first) {
 
 /** @param {Map<string, any>} recipe @param {Map<string, Tensor>} tensors @returns {Network} */
 function networkOf(recipe, tensors) {
-  const sets = textsOf(recipe, "weights", MOST.sets);
+  const sets = textsOf(recipe, "weights", LARGEST.sets);
   hold(sets.length > 0, "This file holds no set of weights.");
   const images = tensors.get("images");
   hold(images?.kind === "F32" && images.shape.length === 4 && sizeOf(images.shape) > 0, "This file holds no images.");
@@ -233,7 +233,7 @@ function labelsOf(labels, images, classes) {
 /** @param {Map<string, any>} recipe @param {number[][]} shapes @returns {Layer[]} */
 function layersOf(recipe, shapes) {
   const layers = recipe.get("layers");
-  hold(isList(layers, MOST.steps) && layers.length > 0, "This file names no layers.");
+  hold(isList(layers, LARGEST.steps) && layers.length > 0, "This file names no layers.");
   return layers.map((plain) => {
     const layer = fieldsOf(plain, "A layer in this file is none.");
     const [name, value] = [layer.get("name"), layer.get("value")];
@@ -250,7 +250,7 @@ function layersOf(recipe, shapes) {
 function stepsOf(recipe, tensors, sets, image) {
   const plain = recipe.get("steps");
   hold(Array.isArray(plain) && plain.length > 0, "This file holds no steps.");
-  hold(plain.length <= MOST.steps, `This network takes ${plain.length} steps, and the page goes up to ${MOST.steps}.`);
+  hold(plain.length <= LARGEST.steps, `This network takes ${plain.length} steps, and the page goes up to ${LARGEST.steps}.`);
   const shapes = [image];
   let [numbers, weights, multiplications] = [sizeOf(image), 0, 0];
   return plain.map((one, i) => {
@@ -259,17 +259,17 @@ function stepsOf(recipe, tensors, sets, image) {
     hold(typeof name === "string" && FUNCTIONS.has(name), `Step ${i + 1} in this file is ${quoted(name)}, which the page does not know.`);
     const said = `Step ${i + 1} in this file, ${name},`;
     const [inputs, shape] = [settings.get("inputs"), settings.get("shape")];
-    hold(isList(inputs, MOST.steps) && inputs.every((/** @type {any} */ input) => isWhole(input, 0, i)), `${said} takes what does not come before it.`);
-    hold(isList(shape, 8) && shape.every((/** @type {any} */ side) => isWhole(side, 1, MOST.numbers)), `${said} gives a shape that is none.`);
+    hold(isList(inputs, LARGEST.steps) && inputs.every((/** @type {any} */ input) => isWhole(input, 0, i)), `${said} takes what does not come before it.`);
+    hold(isList(shape, 8) && shape.every((/** @type {any} */ side) => isWhole(side, 1, LARGEST.numbers)), `${said} gives a shape that is none.`);
     numbers += sizeOf(shape);
-    hold(numbers <= MOST.numbers, `This network is too large for the page: its maps hold more than ${millions(MOST.numbers)} million numbers.`);
+    hold(numbers <= LARGEST.numbers, `This network is too large for the page: its maps hold more than ${millions(LARGEST.numbers)} million numbers.`);
     const from = inputs.map((/** @type {number} */ input) => shapes[input]);
     const parts = partsOf(tensors, i + 1, sets, said);
     const step = { function: name, inputs, shape, settings, tensors: parts };
     multiplications += looked(step, from, said);
     weights += [...parts.values()].reduce((sum, [first]) => sum + first.length, 0);
-    hold(weights <= MOST.weights, `This network is too large for the page: it has more than ${millions(MOST.weights)} million weights.`);
-    hold(multiplications <= MOST.multiplications, `This network is too large for the page: an image takes it more than ${millions(MOST.multiplications)} million multiplications.`);
+    hold(weights <= LARGEST.weights, `This network is too large for the page: it has more than ${millions(LARGEST.weights)} million weights.`);
+    hold(multiplications <= LARGEST.multiplications, `This network is too large for the page: an image takes it more than ${millions(LARGEST.multiplications)} million multiplications.`);
     shapes.push(shape);
     return step;
   });
@@ -302,7 +302,7 @@ function looked({ function: name, shape, settings, tensors, inputs }, from, said
   const size = sizeOf(shape);
   const is = (/** @type {boolean} */ holds, /** @type {string} */ what) => hold(holds, `${said} ${what}.`);
   // It is done in one go.
-  const small = (/** @type {number} */ work) => is(work <= MOST.at_once, "is too large for the page");
+  const small = (/** @type {number} */ work) => is(work <= LARGEST.at_once, "is too large for the page");
   const fits = (/** @type {boolean} */ holds) => is(holds, "does not give what its shape says");
   const sides = (/** @type {number} */ i) => /** @type {number[]} */ (i ? shape : from[0]).slice(-3);
   const long = (/** @type {string} */ part) => tensors.get(part)?.[0].length ?? -1;
@@ -312,19 +312,19 @@ function looked({ function: name, shape, settings, tensors, inputs }, from, said
   const within = (/** @type {string} */ part, /** @type {number} */ low, /** @type {number} */ high) =>
     is([...new Set(tensors.get(part))].every((all) => all.every((one) => one >= low && one < high)), "reads beyond its input");
   is(name === "cat" || name === "take" ? inputs.length > 0 : inputs.length === (name === "add" ? 2 : 1), "takes another number of inputs");
-  is(total <= MOST.numbers, "takes too much");
+  is(total <= LARGEST.numbers, "takes too much");
   switch (name) {
     case "conv2d":
     case "max_pool2d":
     case "adaptive_max_pool2d": {
-      is([shape, from[0]].every((one) => one.length >= 3 && sizeOf(one) === sizeOf(one.slice(-3)) && Math.max(...one.slice(-2)) <= MOST.side), "does not take and give planes");
+      is([shape, from[0]].every((one) => one.length >= 3 && sizeOf(one) === sizeOf(one.slice(-3)) && Math.max(...one.slice(-2)) <= LARGEST.side), "does not take and give planes");
       if (name === "adaptive_max_pool2d") {
         fits(sides(0)[0] === sides(1)[0]);
         return size + sizes[0];
       }
       for (const [setting, low] of /** @type {[string, number][]} */ ([["kernel", 1], ["stride", 1], ["padding", 0], ["dilation", 1]])) {
         const pair = settings.get(setting);
-        is(isList(pair, 2) && pair.length === 2 && pair.every((/** @type {any} */ one) => isWhole(one, low, MOST.kernel)), `has no ${setting}`);
+        is(isList(pair, 2) && pair.length === 2 && pair.every((/** @type {any} */ one) => isWhole(one, low, LARGEST.kernel)), `has no ${setting}`);
       }
       const taps = sizeOf(settings.get("kernel"));
       for (const axis of [0, 1]) {
@@ -338,7 +338,7 @@ function looked({ function: name, shape, settings, tensors, inputs }, from, said
         return size * taps;
       }
       const groups = settings.get("groups");
-      is(isWhole(groups, 1, MOST.numbers) && sides(0)[0] % groups === 0 && sides(1)[0] % groups === 0, "has groups that don't fit its maps");
+      is(isWhole(groups, 1, LARGEST.numbers) && sides(0)[0] % groups === 0 && sides(1)[0] % groups === 0, "has groups that don't fit its maps");
       has("weight", ((sides(1)[0] * sides(0)[0]) / groups) * taps);
       has("bias", sides(1)[0], true);
       return (size / sides(1)[0]) * long("weight");
@@ -377,7 +377,7 @@ function looked({ function: name, shape, settings, tensors, inputs }, from, said
       return size;
     default: {
       const parts = settings.get("planes");
-      is(isWhole(parts, 1, MOST.numbers) && size % parts === 0 && total % parts === 0, "is cut into parts that don't fit it");
+      is(isWhole(parts, 1, LARGEST.numbers) && size % parts === 0 && total % parts === 0, "is cut into parts that don't fit it");
       has("starts", size / parts + 1);
       has("columns", long("weight"));
       spread("shift");

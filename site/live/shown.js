@@ -9,6 +9,7 @@
  * @property {number} height
  * @property {number} width
  * @property {"ink" | "signed" | "activation"} kind
+ * @property {number} [channels] 3 in colour: three planes, one after the other.
  * @property {[row: number, column: number][]} [dots]
  *
  * @typedef {object} Drawn
@@ -117,9 +118,12 @@ export function shareBars(title, names) {
   return {
     page: { kind: "bars", title },
     words: { names, shares: /** @type {number[] | null} */ (null) },
-    /** @param {number[] | null} shares Without them, the names alone. */
-    show(shares) {
-      this.words = { names, shares };
+    /**
+     * @param {number[] | null} shares Without them, the names alone.
+     * @param {string[]} [of] Other names than before.
+     */
+    show(shares, of = names) {
+      this.words = { names: of, shares };
     },
   };
 }
@@ -143,9 +147,9 @@ function marks(kind, end) {
 
 /** @param {Panel[]} panels What stands in one square. */
 function placeOf(panels) {
-  const [{ kind, dots }] = panels;
+  const [{ kind, dots, channels = 1 }] = panels;
   const shapes = panels.map(({ height, width }) => [height, width]);
-  return { kind, shapes, channels: 1, ...(dots ? { dots } : {}) };
+  return { kind: channels === 3 && kind === "signed" ? "channel" : kind, shapes, channels, ...(dots ? { dots } : {}) };
 }
 
 /** @param {Panel[]} panels @param {number} end A byte for each value. */

@@ -65,7 +65,7 @@ export async function given() {
     labels: Array.from(tensors.numbers("labels")),
     ten: imagesOf(tensors.numbers("ten")),
     palettes: Object.fromEntries(
-      ["ink", "signed", "activation"].map((scale) => {
+      ["ink", "signed", "activation", "channel"].map((scale) => {
         const bytes = Uint8Array.from(tensors.numbers(`palette.${scale}`));
         return [scale, new DataView(bytes.buffer)];
       }),

@@ -23,7 +23,7 @@
  * @property {number} set Of weights.
  */
 
-import { alone } from "./deconvnet.js";
+import { alone, peakOf } from "./deconvnet.js";
 import { FUNCTIONS, asMaps } from "./functions.js";
 
 export class Walk {
@@ -129,12 +129,4 @@ export function areFinite(numbers) {
   let sum = 0;
   for (let i = 0; i < numbers.length; i++) sum += 0 * numbers[i];
   return sum === 0;
-}
-
-/** @param {import("./deconvnet.js").Maps} maps @param {number} k The first of the strongest places of a map. */
-export function peakOf({ values, height, width }, k) {
-  const first = k * height * width;
-  let peak = first;
-  for (let at = first; at < first + height * width; at++) if (values[at] > values[peak]) peak = at;
-  return peak - first;
 }

@@ -53,4 +53,3 @@ def page(chromium):
     context.close()
     assert [url for url in asked if is_foreign(url)] == []
     assert errors == []
-

@@ -111,3 +111,14 @@ def networks() -> dict[str, tuple[nn.Module, Tensor]]:
     for model, images in made.values():
         model.eval()(images)  # some learn their sizes
     return {name: (ready(model).float(), images) for name, (model, images) in made.items()}
+
+
+def million() -> tuple[nn.Module, Tensor]:
+    """A network of a million weights, with four convolutions; and two images."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        *(conv(3, 32), nn.ReLU(), conv(32, 64), nn.ReLU(), nn.MaxPool2d(2)),
+        *(conv(64, 128), nn.ReLU(), nn.MaxPool2d(2), conv(128, 256), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(4096, 160), nn.ReLU(), nn.Linear(160, 10)),
+    )
+    return model.eval(), torch.rand(2, 3, 32, 32)

@@ -23,7 +23,13 @@ def firefox():
 def test_firefox_shows_the_pages(firefox, address):
     names = ["index.html", "notebooks/03_implement_the_deconvnet.html", "search.html?q=switch"]
     script = Path(__file__).with_name("firefox.mjs")
-    words = ["node", str(script), str(package("puppeteer-core", PUPPETEER)), firefox, *(address + name for name in names)]
+    words = [
+        "node",
+        str(script),
+        str(package("puppeteer-core", PUPPETEER)),
+        firefox,
+        *(address + name for name in names),
+    ]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
