@@ -18,6 +18,7 @@ from helpers.deconvnet import DeconvNet
 from helpers.network_file import save_network
 
 PANEL = "[data-explorer=own-network]"
+SAID = "10 layers, 50,378 weights, 3 images, 4 sets of weights"
 IMAGES = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
 # Lets a file fall on the panel, as a hand would.
@@ -118,7 +119,7 @@ def test_each_control_leads_where_it_says(page, server, trained, file):
     first = copy.deepcopy(model)
     first.load_state_dict(states["step 0"])
     expect(seen).to_contain_text(words_of(first, 2, "fc", 1, "peak"))
-    probabilities = first(IMAGES[2:]).exp()[0]
+    probabilities = first(IMAGES[2:]).detach().exp()[0]
     read = int(probabilities.argmax())
     title = f"image 2, digit 6, read as digit {read}{'' if read == 6 else ': misread'}"
     expect(page.locator(f"{PANEL} figure").first).to_contain_text(title)
@@ -193,7 +194,8 @@ def test_nothing_in_it_is_at_fault_for_axe_or_wider_than_a_phone(page, server, f
 MOVE = """async (moves) => {
   const panel = document.querySelector("[data-explorer=own-network]");
   const slider = panel.querySelector("input[aria-label=image]");
-  const caption = panel.querySelectorAll("figure figcaption")[2];
+  const canvas = panel.querySelectorAll("figure canvas")[2];
+  const pixels = () => canvas.toDataURL();
   const tasks = [];
   const watch = new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration)));
   watch.observe({ type: "longtask" });
@@ -202,11 +204,11 @@ MOVE = """async (moves) => {
   for (let i = 0; i < moves; i++) {
     await new Promise((resolve) => setTimeout(resolve, 300));
     await frame();
-    const before = caption.textContent;
+    const before = pixels();
     const start = performance.now();
     slider.valueAsNumber = (i + 1) % 2;
     slider.dispatchEvent(new Event("input", { bubbles: true }));
-    do await frame(); while (caption.textContent === before);
+    do await frame(); while (pixels() === before && performance.now() < start + 5000);
     times.push(performance.now() - start);
   }
   await new Promise((resolve) => setTimeout(resolve, 500));
@@ -228,9 +230,7 @@ def test_how_fast_it_follows_a_slider(page, server, file, tmp_path):
     ):
         choose(page, path)
         times, longest = page.evaluate(MOVE, 12)
-        times = sorted(times)
-        assert len(times) == 12
-        print(
-            f"{what}: new pixels {times[6]:.0f} ms after a slider's event in the median, {times[-1]:.0f} ms at most; "
-            f"target {target}. The page stood still for {f'{longest:.0f}' if longest else 'less than 50'} ms; target 100"
-        )
+        times, still = sorted(times), f"{longest:.0f}" if longest else "less than 50"
+        assert times[-1] < 5000, "no new pixels came"
+        print(f"{what}: new pixels {times[6]:.0f} ms after a slider's event in the median, {times[-1]:.0f} ms at most;")
+        print(f"    target {target}. The page stood still for {still} ms at most; target 100")
