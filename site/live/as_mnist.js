@@ -1,7 +1,7 @@
 /** A drawing as MNIST's digits were made: `helpers.data.as_mnist`. */
 
+import { asImage } from "./lenet5.js";
 import { toEven } from "./numbers.js";
-import { asImage } from "./source.js";
 
 const FITS_IN = 20;
 const WHOLE = 28;
@@ -60,5 +60,6 @@ function meanOf(drawing, side, rows, columns) {
   for (let row = rows[0]; row < rows[1]; row++) {
     for (let column = columns[0]; column < columns[1]; column++) sum += drawing[row * side + column];
   }
-  return sum / ((rows[1] - rows[0]) * (columns[1] - columns[0]));
+  // As PyTorch divides, so that what lies between two levels of grey is rounded alike.
+  return sum / (rows[1] - rows[0]) / (columns[1] - columns[0]);
 }

@@ -19,7 +19,7 @@ const CLASSES = [...Array(10).keys()].map(String);
 const LAYERS = [1, 2];
 const BEGINS_WITH = 5; // what stands on the paper until the first stroke
 
-/** @param {import("./source.js").Given} given */
+/** @param {import("./given.js").Given} given */
 export function drawADigit(given) {
   return reader(given, null);
 }
@@ -27,16 +27,16 @@ export function drawADigit(given) {
 /**
  * The network as it was after so many steps, and what it sees in a digit.
  *
- * @param {import("./source.js").Given} given
- * @param {import("./source.js").Run} run
+ * @param {import("./given.js").Given} given
+ * @param {import("./given.js").Run} run
  */
 export function watchTraining(given, run) {
   return reader(given, run);
 }
 
 /**
- * @param {import("./source.js").Given} given
- * @param {import("./source.js").Run | null} run
+ * @param {import("./given.js").Given} given
+ * @param {import("./given.js").Run | null} run
  */
 function reader({ network, ten, palettes }, run) {
   const ink = new Ink();
@@ -147,9 +147,9 @@ function reader({ network, ten, palettes }, run) {
   return model;
 }
 
-/** @param {import("./source.js").Run} run @param {number} k */
+/** @param {import("./given.js").Run} run @param {number} k */
 function sentences({ steps, accuracies }, k) {
-  const reads = `${(100 * accuracies[k]).toFixed(1)} %`;
+  const reads = `${(100 * accuracies[k]).toFixed(1)}\u00a0%`;
   return [
     `After ${steps[k].toLocaleString("en-US")} steps of training the network reads ${reads} of the 10,000 test images. ` +
       "A step is 25 digits.",

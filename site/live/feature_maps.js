@@ -18,7 +18,7 @@ const WHAT_A_SHARE_IS =
   "A share is the map's activation times the gradient of the score, before any softmax, summed over the map. It says " +
   "how the score follows small changes of the map; it does not say what the score would be without it.";
 
-/** @param {import("./source.js").Given} given */
+/** @param {import("./given.js").Given} given */
 export function exploreFeatureMaps({ network, images, labels, palettes }) {
   const digits = [...Array(10).keys()];
   const digit = new Option(

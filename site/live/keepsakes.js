@@ -56,6 +56,8 @@ function drawnWhole(el) {
   canvas.height = SCALE * place.height;
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.scale(SCALE, SCALE);
+  // On a projector the page enlarges them, and its styles tell the sizes without.
+  const zoom = place.width / whole.offsetWidth;
   context.translate(-place.left, -place.top);
   context.imageSmoothingEnabled = false;
   context.fillStyle = getComputedStyle(document.body).backgroundColor;
@@ -66,7 +68,7 @@ function drawnWhole(el) {
     if (style.visibility === "hidden" || !width || part.matches(".means")) continue;
     if (part instanceof HTMLCanvasElement) context.drawImage(part, left, top, width, height);
     else if (part.matches(".bar, .scale")) fill(context, style, { left, top, width, height });
-    else write(context, style, part);
+    else write(context, style, part, zoom);
   }
   return canvas;
 }
@@ -90,9 +92,10 @@ function fill(context, style, { left, top, width, height }) {
  * @param {CanvasRenderingContext2D} context
  * @param {CSSStyleDeclaration} style
  * @param {Element} part
+ * @param {number} zoom
  */
-function write(context, style, part) {
-  context.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+function write(context, style, part, zoom) {
+  context.font = `${style.fontWeight} ${zoom * parseFloat(style.fontSize)}px ${style.fontFamily}`;
   context.fillStyle = style.color;
   context.textBaseline = "middle";
   const range = document.createRange();

@@ -43,6 +43,14 @@ export function lenet5(weights) {
 }
 
 /**
+ * @param {Float64Array} values 28×28, 0 for paper and 1 for ink.
+ * @returns {Maps}
+ */
+export function asImage(values) {
+  return { channels: 1, height: 28, width: 28, values };
+}
+
+/**
  * Run the network on an image, and note what the way back needs.
  *
  * @param {LeNet5} network

@@ -10,16 +10,17 @@ import { addressOf, keepAddress, stateOf } from "./address.js";
 import { drawADigit, watchTraining } from "./drawing.js";
 import { exploreFeatureMaps } from "./feature_maps.js";
 import { makeFilm } from "./film.js";
+import { givenOf, runOf } from "./given.js";
 import { makeKeepsakes } from "./keepsakes.js";
 import { ownNetwork } from "./own_network.js";
 import { makeReadable } from "./readable.js";
-import { HERE, given } from "./source.js";
+import { HERE, tensorsOf } from "./source.js";
 import { exploreSteps } from "./steps.js";
 import { exploreSwitches } from "./switches.js";
 
 /**
  * @typedef {import("./page_model.js").PageModel} PageModel
- * @typedef {import("./source.js").Given} Given
+ * @typedef {import("./given.js").Given} Given
  *
  * @typedef {(el: HTMLElement, given: Given) => PageModel | null | Promise<PageModel | null>} Panel Fills the element, and
  *   gives the model whose state stands in the address, if there is one.
@@ -33,7 +34,7 @@ const PANELS = {
   steps: (el, source) => show(el, exploreSteps(source)),
   switches: (el, source) => show(el, exploreSwitches(source)),
   training: async (el, source) => {
-    const model = show(el, watchTraining(source, await source.training()));
+    const model = show(el, watchTraining(source, runOf(await tensorsOf("training"))));
     makeFilm(el, model, "step");
     return model;
   },
@@ -51,6 +52,8 @@ const keepsAddress = "address" in document.body.dataset;
 const LINKED = keepsAddress ? location.href : new URL("../../live.html", HERE);
 /** @type {Map<string, Promise<PageModel | null>>} */
 const models = new Map();
+/** @type {Promise<Given> | null} */
+let given = null;
 /** Whether the address has moved an explorer just now, rather than a hand. */
 let arriving = false;
 /** @type {(state: () => import("./address.js").State) => void} */
@@ -67,8 +70,17 @@ function lay(el) {
 /** @param {HTMLElement} el @param {string} name */
 async function laid(el, name) {
   try {
+<<<<<<< HEAD
     const model = await PANELS[name](el, await given());
     if (model) keep(name, el, model);
+=======
+    given ??= tensorsOf("network").then(givenOf);
+    const model = await PANELS[name](el, await given);
+    if (!model) return null;
+    const state = () => ({ name, settings: model.told() });
+    model.on("answer", () => arriving || model.isPlaying || changed(state));
+    makeKeepsakes(el, () => ({ link: new URL(addressOf(state()), LINKED).href, whole: model.isWhole() }));
+>>>>>>> live
     return model;
   } catch (error) {
     // What stands there, a still picture, stays.

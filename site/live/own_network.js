@@ -8,7 +8,7 @@ import { inSlices } from "./slices.js";
 
 /**
  * @param {HTMLElement} el
- * @param {import("./source.js").Given} given
+ * @param {import("./given.js").Given} given
  * @param {(place: HTMLElement, model: import("./page_model.js").PageModel) => void} show Lays out the explorer there.
  */
 export function ownNetwork(el, { palettes }, show) {

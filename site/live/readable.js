@@ -13,7 +13,7 @@ const MEANS = {
   signed: "Grey is 0. Yellow is above, blue below.",
   channel: "Grey is 0. In each colour, lighter is above, darker below.",
 };
-const HINT = "Point at a square: its value.";
+const HINT = "Point at a square for its value.";
 
 /** @type {Record<string, [down: number, right: number]>} */
 const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };

@@ -64,7 +64,8 @@ export function largePicture() {
      */
     show(label, panels, end, text = "") {
       this.words = { label, text, marks: marks(panels[0].kind, end) };
-      this.drawn = { place: placeOf(panels), levels: asView(levelsOf(panels, end)), panels, end };
+      const fitting = fittingIn(page, panels);
+      this.drawn = { place: placeOf(fitting), levels: asView(levelsOf(fitting, end)), panels, end };
     },
   };
 }
@@ -93,10 +94,10 @@ export function smallPictures(count, pick) {
       this.words = { labels, chosen, name };
       if (given === places && end === this.drawn.end) return;
       places = given;
-      const levels = places.map((panels) => levelsOf(panels, end));
+      const fitting = places.map((panels) => fittingIn(THUMBNAIL, panels));
       this.drawn = {
-        places: places.map(placeOf),
-        levels: asView(joined(levels)),
+        places: fitting.map(placeOf),
+        levels: asView(joined(fitting.map((panels) => levelsOf(panels, end)))),
         panels: places.map(([first]) => first),
         end,
       };
@@ -143,6 +144,26 @@ export function sentencesBelow() {
 /** @param {Panel["kind"]} kind @param {number} end What stands at the ends of a scale, and at zero. */
 function marks(kind, end) {
   return { ink: [], activation: ["0", written(end)], signed: [written(-end), "0", written(end)] }[kind];
+}
+
+/**
+ * Where not even a pixel for each value fits, that of the largest in magnitude of a few.
+ *
+ * @param {{side: number, small: number}} room
+ * @param {Panel[]} panels
+ */
+function fittingIn({ side, small }, panels) {
+  return panels.map((panel) => {
+    const few = Math.ceil(Math.max(panel.height, panel.width) / (panels.length > 1 ? small : side));
+    if (few === 1) return panel;
+    const [height, width] = [panel.height, panel.width].map((length) => Math.ceil(length / few));
+    const values = new Float64Array(height * width);
+    for (let k = 0; k < panel.values.length; k++) {
+      const at = Math.floor(k / panel.width / few) * width + Math.floor((k % panel.width) / few);
+      if (Math.abs(panel.values[k]) > Math.abs(values[at])) values[at] = panel.values[k];
+    }
+    return { ...panel, height, width, values };
+  });
 }
 
 /** @param {Panel[]} panels What stands in one square. */

@@ -11,7 +11,7 @@ import { largePicture, panelOf, panelsOf, sentencesBelow, smallPictures } from "
 
 const LEFT = ["unpooled", "rectified", "filtered"]; // what undoing pooling, ReLU and convolution leaves
 
-/** @param {import("./source.js").Given} given */
+/** @param {import("./given.js").Given} given */
 export function exploreSteps({ network, ten, palettes }) {
   const digit = new Option(ten.map((image, k) => [`${k}`, image]));
   const map = new Option(everyMap());

@@ -7,7 +7,7 @@ import { PageModel } from "./page_model.js";
 import { Option, Whole } from "./settings.js";
 import { largePicture, panelOf, sentencesBelow } from "./shown.js";
 
-/** @param {import("./source.js").Given} given */
+/** @param {import("./given.js").Given} given */
 export function exploreSwitches({ network, ten, palettes }) {
   const digit = new Option(ten.map((image, k) => [`${k}`, image]));
   const settings = { digit, map: new Whole(0, 5), right: new Whole(-4, 4), down: new Whole(-4, 4) };
