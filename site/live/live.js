@@ -70,17 +70,9 @@ function lay(el) {
 /** @param {HTMLElement} el @param {string} name */
 async function laid(el, name) {
   try {
-<<<<<<< HEAD
-    const model = await PANELS[name](el, await given());
-    if (model) keep(name, el, model);
-=======
     given ??= tensorsOf("network").then(givenOf);
     const model = await PANELS[name](el, await given);
-    if (!model) return null;
-    const state = () => ({ name, settings: model.told() });
-    model.on("answer", () => arriving || model.isPlaying || changed(state));
-    makeKeepsakes(el, () => ({ link: new URL(addressOf(state()), LINKED).href, whole: model.isWhole() }));
->>>>>>> live
+    if (model) keep(name, el, model);
     return model;
   } catch (error) {
     // What stands there, a still picture, stays.
