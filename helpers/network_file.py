@@ -21,11 +21,15 @@ _MOST = {
     "bytes of weights and images": 2**26,
     "bytes of names and steps": 2**21,
     "weights": 2**22,
-    "numbers in the maps of an image": 2**24,
+    "numbers in all layers of an image": 2**24,
+    "numbers in one layer of an image": 2**22,
     "multiplications for an image": 2**30,
     "steps": 1000,
     "sets of weights": 256,
+    "images": 10_000,
 }
+# Layers of more maps than this can't be chosen.
+_MAPS = 2**17
 
 
 def save_network(
@@ -65,6 +69,7 @@ def save_network(
         raise ValueError(f"path is {str(path)!r}; it must end with .safetensors, by which the page knows the file")
     model = copy.deepcopy(unwrapped(model)).cpu()
     check_images(images, wanted_by)
+    _check_count("images", len(images))
     images, channels = images.detach().cpu(), images.shape[1]
     if channels not in (1, 3):
         raise ValueError(f"images have {channels} channels; {wanted_by} takes 1, which is grey, or 3, in colour")
@@ -88,16 +93,19 @@ def save_network(
             {"function": step.function, "inputs": step.inputs, "shape": step.shape, **step.settings}
             for step in recipe.steps
         ],
-        "layers": [{"name": name, "value": value} for name, value in recipe.layers.items()],
+        "layers": [
+            {"name": name, "value": value} for name, value in recipe.layers.items() if _maps(recipe, value) <= _MAPS
+        ],
         "classes": classes,
         "mean": means.flatten().tolist(),
         "std": stds.flatten().tolist(),
-        "weights": list(networks),
+        "weights": _short(list(networks)),
     }
-    tensors = {"images": images.float()} | ({} if labels is None else {"labels": labels.cpu().int()})
-    tensors |= _weights(recipe)
+    tensors = {"images": images.float().contiguous()} | _weights(recipe)
+    if labels is not None:
+        tensors["labels"] = labels.cpu().int().contiguous()
     content = save(tensors, {"format": "deconvnet", "network": json.dumps(header)})
-    _check_size(recipe, len(networks), len(content), int.from_bytes(content[:8], "little"))
+    _check_size(recipe, len(networks), content)
     write_atomically(Path(path), content)
 
 
@@ -115,6 +123,11 @@ def _networks(model: nn.Module, checkpoints: Mapping[str, Mapping[str, Tensor]])
     return networks | {"trained": model}
 
 
+def _maps(recipe: Recipe, value: int) -> int:
+    """How many maps a value has."""
+    return (recipe.steps[value - 1].shape if value else recipe.shape)[1]
+
+
 def _classes(recipe: Recipe, names: Sequence[str] | None) -> list[str]:
     """What the classes are called; none if the network does not end with scores."""
     if recipe.scores is None:
@@ -124,7 +137,14 @@ def _classes(recipe: Recipe, names: Sequence[str] | None) -> list[str]:
     count = recipe.steps[-1].shape[1]
     if names is not None and len(names) != count:
         raise ValueError(f"{len(names)} names for {count} classes; save_network needs as many of each")
-    return [f"{name}" for name in (range(count) if names is None else names)]
+    return _short([f"{name}" for name in (range(count) if names is None else names)])
+
+
+def _short(names: list[str]) -> list[str]:
+    """These names, which the page has room for."""
+    if any(not 0 < len(name) <= 200 for name in names):
+        raise ValueError("the page takes names of 1 to 200 letters; one of these is shorter or longer")
+    return names
 
 
 def _weights(recipe: Recipe) -> dict[str, Tensor]:
@@ -143,23 +163,24 @@ def _weights(recipe: Recipe) -> dict[str, Tensor]:
     return tensors
 
 
-def _check_size(recipe: Recipe, sets: int, size: int, header: int) -> None:
-    weights = [sum(own[0].numel() for own in step.tensors.values()) for step in recipe.steps]
-    counts = {
-        "bytes of weights and images": size - header,
-        "bytes of names and steps": header,
-        "weights": sum(weights),
-        "numbers in the maps of an image": sum(prod(step.shape) for step in recipe.steps),
-        "multiplications for an image": sum(map(_multiplications, recipe.steps)),
-        "steps": len(recipe.steps),
-        "sets of weights": sets,
-    }
-    for what, count in counts.items():
-        if count > _MOST[what]:
-            raise ValueError(
-                f"the file would hold {count:,} {what}; the page reads up to {_MOST[what]:,}: "
-                "give it fewer images or checkpoints, smaller images, or a smaller network"
-            )
+def _check_size(recipe: Recipe, sets: int, content: bytes) -> None:
+    header = int.from_bytes(content[:8], "little")
+    _check_count("bytes of weights and images", len(content) - header)
+    _check_count("bytes of names and steps", header)
+    _check_count("weights", sum(own[0].numel() for step in recipe.steps for own in step.tensors.values()))
+    _check_count("numbers in all layers of an image", sum(prod(step.shape) for step in recipe.steps))
+    _check_count("numbers in one layer of an image", max(prod(step.shape) for step in recipe.steps))
+    _check_count("multiplications for an image", sum(map(_multiplications, recipe.steps)))
+    _check_count("steps", len(recipe.steps))
+    _check_count("sets of weights", sets)
+
+
+def _check_count(what: str, count: int) -> None:
+    if count > _MOST[what]:
+        raise ValueError(
+            f"the file would hold {count:,} {what}; the page reads up to {_MOST[what]:,}: "
+            "give it fewer images or checkpoints, smaller images, or a smaller network"
+        )
 
 
 def _multiplications(step: Step) -> int:

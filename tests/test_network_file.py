@@ -210,6 +210,13 @@ def test_weights_that_are_zero_in_one_set_are_there_in_the_others(path):
     torch.testing.assert_close(walked(recipe, tensors, IMAGES[0], 1)[-1], model(IMAGES[:1]).detach())
 
 
+def test_images_may_lie_in_memory_as_they_like(path):
+    as_read = IMAGES.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    save_network(path, classifier(), as_read, labels=torch.arange(4)[::2])
+    _, tensors = read(path)
+    assert tensors["images"].equal(IMAGES) and tensors["labels"].tolist() == [0, 2]
+
+
 def test_nothing_is_changed(path):
     model, states = trained_a_little()
     before, chance = copy.deepcopy(model.state_dict()), torch.get_rng_state()
@@ -277,12 +284,13 @@ CANNOT = {
         {},
         "the file would hold 4,825,000 weights; the page reads up to 4,194,304",
     ),
-    "too many names": (
+    "too many images": (
         classifier(),
-        IMAGES,
-        {"names": ["a" * 10**6] * 3},
-        "bytes of names and steps; the page reads up to 2,097,152",
+        torch.zeros(1, 3, 8, 8).expand(10_001, -1, -1, -1),
+        {},
+        "the file would hold 10,001 images; the page reads up to 10,000",
     ),
+    "a long name": (classifier(), IMAGES, {"names": ["a", "b", "c" * 201]}, "names of 1 to 200 letters"),
 }
 
 

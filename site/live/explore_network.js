@@ -91,7 +91,7 @@ export async function exploreNetwork(network, palettes) {
       return picture;
     };
     const large = yield* pictureOf(asked.map);
-    const numbers = mapsInOrder(now.values[value], asked.layer.maps, asked.order).slice(0, MOST_SMALL);
+    const numbers = shownSmall(now.values[value], asked.layer.maps, asked.order);
     // Until the small pictures are there, the scale is the one before, if that was of the same layer.
     const isLike = look && look.asked.layer === asked.layer && look.asked.peak === asked.peak;
     if (!numbers.every((k) => pictures.has(k))) {
@@ -167,7 +167,10 @@ export async function exploreNetwork(network, palettes) {
     if (shares) {
       const most = [...shares.keys()].sort((one, other) => shares[other] - shares[one]).slice(0, MOST_BARS);
       const those = network.classes.length > MOST_BARS ? most : [...shares.keys()];
-      bars.show(those.map((one) => shares[one]), those.map((one) => network.classes[one]));
+      bars.show(
+        those.map((one) => shares[one]),
+        those.map((one) => network.classes[one]),
+      );
     }
     note.show([whichAreSmall(layer, asked.order), whatWasTakenOff(network)]);
   }
@@ -199,14 +202,14 @@ export async function exploreNetwork(network, palettes) {
 
   layer.at = network.layers.indexOf(begins);
   weights.at = network.sets.length - 1;
-  await until(() => {
+  const first = await until(() => {
     draw();
     return look;
   });
   const start = {
     image: "0",
     layer: layer.told,
-    map: `${look?.numbers[0]}`,
+    map: `${first.numbers[0]}`,
     show: "whole-map",
     weights: weights.told,
   };
@@ -221,18 +224,41 @@ export async function exploreNetwork(network, palettes) {
   return model;
 }
 
-/** @param {() => unknown} holds Asked again and again, with what the browser has to do in between. */
-async function until(holds) {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 10));
+/**
+ * @template Found
+ * @param {() => Found | null} found Asked again and again, with what the browser has to do in between.
+ * @returns {Promise<Found>}
+ */
+async function until(found) {
+  for (;;) {
+    const one = found();
+    if (one) return one;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
-/** @param {Float64Array} values @param {number} maps @param {string} order Their numbers in that order. */
-function mapsInOrder(values, maps, order) {
-  const numbers = [...Array(maps).keys()];
+/**
+ * The maps that are shown small: the first, or those with the largest values, in that order.
+ *
+ * @param {Float64Array} values
+ * @param {number} maps
+ * @param {string} order
+ */
+function shownSmall(values, maps, order) {
+  const numbers = [...Array(Math.min(maps, MOST_SMALL)).keys()];
   if (order === "number") return numbers;
+  const most = new Float64Array(maps).fill(-Infinity);
   const size = values.length / maps;
-  const most = numbers.map((k) => values.subarray(k * size, (k + 1) * size).reduce((one, other) => Math.max(one, other)));
-  return numbers.sort((one, other) => most[other] - most[one]);
+  for (let at = 0; at < values.length; at++) {
+    const k = Math.floor(at / size);
+    if (values[at] > most[k]) most[k] = values[at];
+  }
+  return numbers.map(() => {
+    let strongest = 0;
+    for (let k = 1; k < maps; k++) if (most[k] > most[strongest]) strongest = k;
+    most[strongest] = -Infinity;
+    return strongest;
+  });
 }
 
 /** @param {Layer} layer @param {string} order */

@@ -78,7 +78,8 @@ export function* filtered(source, { inside, outside, rows, columns, taps, groups
       }
       for (let k = 0; k < width; k++) sums[k] = bias ? bias[group * width + k] : 0;
       addRows(sums, listed, starts, count, weights);
-      for (let k = 0, at = group * width * outside.size + place; k < width; k++, at += outside.size) result[at] = sums[k];
+      for (let k = 0, at = group * width * outside.size + place; k < width; k++, at += outside.size)
+        result[at] = sums[k];
       work += listed.length + (count + 1) * width;
       if (work > PORTION) {
         work = 0;

@@ -24,5 +24,10 @@ export function fitted(panel, side) {
     else if (Math.abs(values[at]) > Math.abs(kept[to])) kept[to] = values[at];
     counts[to]++;
   }
-  return { ...panel, height: rows, width: columns, values: kind === "ink" ? kept.map((sum, k) => sum / counts[k]) : kept };
+  return {
+    ...panel,
+    height: rows,
+    width: columns,
+    values: kind === "ink" ? kept.map((sum, k) => sum / counts[k]) : kept,
+  };
 }

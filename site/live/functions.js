@@ -121,7 +121,13 @@ const ENTRIES = {
       const sums = new Float64Array(input.length);
       const there = Int32Array.from(signal.keys()).filter((k) => signal[k] !== 0);
       const starts = there.map((k) => k * input.length);
-      addRows(sums, Float64Array.from(there, (k) => signal[k]), starts, there.length, tensor("weight"));
+      addRows(
+        sums,
+        Float64Array.from(there, (k) => signal[k]),
+        starts,
+        there.length,
+        tensor("weight"),
+      );
       return [sums];
     },
   },
@@ -194,7 +200,9 @@ export const FUNCTIONS = new Map(Object.entries(ENTRIES));
 export function windowsOf({ from, shape, settings }) {
   return [0, 1].map((axis) => {
     const [places, count] = [planesOf(from[0]).sides[axis], planesOf(shape).sides[axis]];
-    return settings.has("kernel") ? pairsOfPlaces(alongAxis(settings, axis), places, count).up : covering(places, count);
+    return settings.has("kernel")
+      ? pairsOfPlaces(alongAxis(settings, axis), places, count).up
+      : covering(places, count);
   });
 }
 

@@ -3,7 +3,8 @@
 import { make } from "../../helpers/explorers/page/make.js";
 import { exploreNetwork } from "./explore_network.js";
 import { makeFilm } from "./film.js";
-import { Unreadable, bytesOfFile, networkIn } from "./network_file.js";
+import { bytesOfFile, networkIn } from "./network_file.js";
+import { Unreadable } from "./plain_data.js";
 import { inSlices } from "./slices.js";
 
 /**
@@ -75,20 +76,20 @@ export function ownNetwork(el, { palettes }, show) {
 
 /** @param {import("./network_file.js").Network} network */
 function inWords({ steps, sets, images, layers }) {
-  const weights = steps.reduce((sum, { tensors }) => [...tensors.values()].reduce((one, [own]) => one + own.length, sum), 0);
-  const parts = [
-    [layers.length, "layer"],
-    [weights, "weight"],
-    [images.length, "image"],
-    ...(sets.length > 1 ? [[sets.length, "set of weights"]] : []),
-  ];
-  const some = parts.map(([count, word]) => `${count.toLocaleString("en-US")} ${count === 1 ? word : plural(`${word}`)}`);
-  return some.join(", ");
+  const counts = steps.flatMap(({ tensors }) => [...tensors.values()].map(([first]) => first.length));
+  const weights = counts.reduce((sum, count) => sum + count, 0);
+  const several = sets.length > 1 ? [counted(sets.length, "set of weights", "sets of weights")] : [];
+  return [
+    counted(layers.length, "layer"),
+    counted(weights, "weight"),
+    counted(images.length, "image"),
+    ...several,
+  ].join(", ");
 }
 
-/** @param {string} word */
-function plural(word) {
-  return word.startsWith("set") ? word.replace("set", "sets") : `${word}s`;
+/** @param {number} count @param {string} one @param {string} [more] */
+function counted(count, one, more = `${one}s`) {
+  return `${count.toLocaleString("en-US")} ${count === 1 ? one : more}`;
 }
 
 /** @param {unknown} error */

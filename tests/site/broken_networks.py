@@ -91,6 +91,7 @@ def broken(content: bytes) -> Iterator[tuple[str, bytes, str]]:
     header, data = parts_of(content)
     end = len(content) - len(data)
     huge = {"function": "relu", "inputs": [0], "shape": [2**12, 2**12]}
+    large = {"function": "adaptive_max_pool2d", "inputs": [0], "shape": [1, 1, 2**10, 2**10]}
 
     # other files
     yield "nothing", b"", "is empty"
@@ -142,6 +143,9 @@ def broken(content: bytes) -> Iterator[tuple[str, bytes, str]]:
     yield "a weight that is NaN", _first(content, "0.1.weight", struct.pack("<f", float("nan"))), "NaN or infinity"
     yield "an index beyond", _first(content, "0.5.index", struct.pack("<i", 10**9)), "reads beyond its input"
     yield "rows in disorder", _first(content, "0.4.starts", struct.pack("<ii", 0, 10**9)), "rows that don't follow"
+    many = {"dtype": "F32", "shape": [20_000, 1, 1, 1], "data_offsets": [0, 80_000]}
+    alone = {"__metadata__": header["__metadata__"], "images": many}
+    yield "20,000 images", joined(alone, bytes(80_000)), "holds 20000 images"
     yield "labels of no class", _first(content, "labels", struct.pack("<i", 7)), "label"
     # steps
     yield "a later version", _steps(content, lambda recipe: recipe.update(version=2)), "another version"
@@ -169,7 +173,12 @@ def broken(content: bytes) -> Iterator[tuple[str, bytes, str]]:
         _steps(content, _setting(1, "shape", [1, 4, 12, 13])),
         "does not give what its shape says",
     )
-    yield "maps without end", _steps(content, lambda recipe: recipe.update(steps=[huge] * 3)), "too large for the page"
+    yield "a map without end", _steps(content, lambda recipe: recipe.update(steps=[huge])), "too many for the page"
+    yield (
+        "maps without end",
+        _steps(content, lambda recipe: recipe.update(steps=[large] * 20)),
+        "too large for the page",
+    )
     yield "a window of a million places", _steps(content, _setting(2, "kernel", [1000, 1000])), "has no kernel"
     yield (
         "a layer that is no step",

@@ -1,5 +1,6 @@
 """A network of one's own on the live page: dropped or chosen, explored; or refused with a sentence."""
 
+import base64
 import copy
 import re
 from time import perf_counter
@@ -22,9 +23,9 @@ SAID = "10 layers, 50,378 weights, 3 images, 4 sets of weights"
 IMAGES = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
 # Lets a file fall on the panel, as a hand would.
-DROP = """async ([bytes, name]) => {
+DROP = """([text, name]) => {
   const dropped = new DataTransfer();
-  dropped.items.add(new File([Uint8Array.from(bytes)], name));
+  dropped.items.add(new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], name));
   const target = document.querySelector("[data-explorer=own-network] .drop");
   for (const type of ["dragover", "drop"]) {
     target.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: dropped }));
@@ -91,7 +92,7 @@ def test_a_file_that_is_chosen_becomes_an_explorer(page, address, trained, file)
 
 def test_a_file_that_is_dropped_becomes_an_explorer(page, server, file):
     go(page, server)
-    page.evaluate(DROP, [list(file.read_bytes()), "mine.safetensors"])
+    page.evaluate(DROP, [base64.b64encode(file.read_bytes()).decode(), "mine.safetensors"])
     expect(page.locator(f"{PANEL} > .told")).to_contain_text("mine.safetensors: 10 layers")
     expect(page.locator(f"{PANEL} figure")).to_have_count(3)
 
