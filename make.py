@@ -315,7 +315,7 @@ def usage() -> str:
     lines += [
         "",
         "Which assignment, as in make assignment COURSE=inside_lenet5: all in assignment/courses, if left out",
-        "Where the files lie that are no pages, as in make site SOURCE=https://host/project/blob/main: nowhere, if left out",
+        "Where links to files that are no pages lead, as in make site SOURCE=https://host/project/blob/main: nowhere",
     ]
     lines += ["", "Which wheels of torch and torchvision are installed, as in make run TORCH=cpu:", ""]
     return "\n".join(lines + [f"TORCH={name:<10} {what}" for name, what in WHEELS.items()])

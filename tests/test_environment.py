@@ -120,7 +120,9 @@ def test_what_is_imported_is_declared(area):
 
 
 def test_every_file_belongs_to_an_area():
-    folders = [ROOT / name for name in ("helpers", "notebooks", "tests", "benchmarks", "replication", "assignment", "site")]
+    folders = [
+        ROOT / name for name in ("helpers", "notebooks", "tests", "benchmarks", "replication", "assignment", "site")
+    ]
     made = {".ipynb_checkpoints", "source", "release", "submitted", "autograded", "feedback", "downloaded"}
     written = {path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".ipynb")}
     written = {path for path in written if made.isdisjoint(path.relative_to(ROOT).parts)}

@@ -39,7 +39,9 @@ export function givenOf({ numbers }) {
 function imagesOf(pixels) {
   const count = 28 * 28;
   // As PyTorch has them, in single precision.
-  const all = Float64Array.from(pixels, (pixel) => Math.fround(pixel / 255));
+  const inks = Float64Array.from({ length: 256 }, (_, pixel) => Math.fround(pixel / 255));
+  const all = new Float64Array(pixels.length);
+  for (let k = 0; k < pixels.length; k++) all[k] = inks[pixels[k]];
   return Array.from({ length: all.length / count }, (_, k) => asImage(all.subarray(k * count, (k + 1) * count)));
 }
 

@@ -64,7 +64,9 @@ export class Ink {
 
   /** A byte for each pixel. */
   bytes() {
-    return Uint8ClampedArray.from(this.values, (value) => 255 * value).buffer;
+    const levels = new Uint8ClampedArray(this.values.length);
+    for (let k = 0; k < levels.length; k++) levels[k] = 255 * this.values[k];
+    return levels.buffer;
   }
 
   get isEmpty() {

@@ -6,7 +6,8 @@ const SCALE = 2; // pixels of the saved picture for each one of the screen
 
 /**
  * @param {HTMLElement} el That of the explorer, laid out.
- * @param {() => {link: string, whole: boolean}} address Leads to what it shows; or, if that can't be told, to nearly that.
+ * @param {() => {link: string, whole: boolean, name: string}} address Leads to what it shows; or, if that can't be told,
+ *   to nearly that.
  */
 export function makeKeepsakes(el, address) {
   const row = make("div", "keepsakes");
@@ -34,12 +35,11 @@ export function makeKeepsakes(el, address) {
     }
   });
   picture.addEventListener("click", () => {
-    const name = `${decodeURIComponent(new URL(address().link).hash).replace(/[^\w-]+/g, "_").replace(/^_/, "")}.png`;
     drawnWhole(el).toBlob((blob) => {
       if (!blob) return;
       const anchor = make("a");
       anchor.href = URL.createObjectURL(blob);
-      anchor.download = name.length > 80 ? "drawing.png" : name;
+      anchor.download = `${address().name}.png`;
       anchor.click();
       URL.revokeObjectURL(anchor.href);
       told.textContent = `The picture is saved: ${anchor.download}`;

@@ -29,7 +29,7 @@ const SIZES = [
  * @returns {LeNet5}
  */
 export function lenet5(weights) {
-  const numbers = (/** @type {string} */ name) => Float64Array.from(weights(name));
+  const numbers = (/** @type {string} */ name) => new Float64Array(weights(name));
   return {
     convolutions: SIZES.map((size, k) => ({
       filters: { ...size, values: numbers(`features.conv${k + 1}.weight`) },

@@ -52,8 +52,7 @@ const keepsAddress = "address" in document.body.dataset;
 const LINKED = keepsAddress ? location.href : new URL("../../live.html", HERE);
 /** @type {Map<string, Promise<PageModel | null>>} */
 const models = new Map();
-/** @type {Promise<Given> | null} */
-let given = null;
+const given = tensorsOf("network").then(givenOf); // it comes while the page is laid out
 /** Whether the address has moved an explorer just now, rather than a hand. */
 let arriving = false;
 /** @type {(state: () => import("./address.js").State) => void} */
@@ -70,7 +69,6 @@ function lay(el) {
 /** @param {HTMLElement} el @param {string} name */
 async function laid(el, name) {
   try {
-    given ??= tensorsOf("network").then(givenOf);
     const model = await PANELS[name](el, await given);
     if (model) keep(name, el, model);
     return model;
@@ -87,7 +85,11 @@ async function laid(el, name) {
 function keep(name, el, model) {
   const state = () => ({ name, settings: model.told() });
   model.on("answer", () => arriving || model.isPlaying || changed(state));
-  makeKeepsakes(el, () => ({ link: new URL(addressOf(state()), LINKED).href, whole: model.isWhole() }));
+  makeKeepsakes(el, () => {
+    const { ink, ...settings } = model.told();
+    const link = new URL(addressOf(state()), LINKED).href;
+    return { link, whole: model.isWhole(), name: [name, ...Object.values(settings)].join("_") };
+  });
 }
 
 /** @param {string} name @param {HTMLElement} el @param {PageModel} model The same for one that comes after its panel. */
@@ -111,9 +113,16 @@ async function arrive({ name, settings }) {
   if (!el) return;
   const model = await lay(el);
   arriveAt(model, settings);
-  if (name !== stateOf(location.hash).name) return;
-  const top = el.closest("section") ?? el;
-  top.scrollIntoView();
+  if (name === stateOf(location.hash).name) stayAt(el.closest("section") ?? el);
+}
+
+/** @param {Element} el Scroll there, and again when what stands before it has been laid out, until a hand takes over. */
+function stayAt(el) {
+  const watch = new ResizeObserver(() => el.scrollIntoView());
+  watch.observe(document.body);
+  for (const event of ["wheel", "pointerdown", "touchstart", "keydown"]) {
+    window.addEventListener(event, () => watch.disconnect(), { once: true, passive: true });
+  }
 }
 
 async function begin() {

@@ -31,6 +31,7 @@ export function ownNetwork(el, { palettes }, show) {
   /** @param {File} file */
   async function open(file) {
     const mine = ++newest;
+    const before = told.textContent;
     told.textContent = `Reading ${file.name} …`;
     fault.replaceChildren();
     try {
@@ -44,7 +45,7 @@ export function ownNetwork(el, { palettes }, show) {
       told.textContent = `${file.name}: ${inWords(network)}. It stays in this page.`;
     } catch (error) {
       if (mine !== newest) return;
-      told.textContent = "";
+      told.textContent = before;
       const alert = make("p", "fault", sentenceOf(error));
       alert.setAttribute("role", "alert");
       fault.replaceChildren(alert);

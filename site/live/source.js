@@ -35,5 +35,8 @@ async function bytesOf(name) {
     script.onerror = () => reject(new Error(`${script.src} is missing`));
     document.head.append(script);
   });
-  return Uint8Array.from(atob(script.dataset.bytes ?? ""), (letter) => letter.charCodeAt(0));
+  const letters = atob(script.dataset.bytes ?? "");
+  const bytes = new Uint8Array(letters.length);
+  for (let k = 0; k < bytes.length; k++) bytes[k] = letters.charCodeAt(k);
+  return bytes;
 }

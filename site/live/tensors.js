@@ -41,5 +41,9 @@ export async function unpack(packed) {
  */
 function inPlace(planes) {
   const count = planes.length / 4;
-  return planes.map((_, k) => planes[(k % 4) * count + (k >> 2)]);
+  const bytes = new Uint8Array(planes.length);
+  for (let plane = 0; plane < 4; plane++) {
+    for (let at = plane; at < bytes.length; at += 4) bytes[at] = planes[plane * count + (at >> 2)];
+  }
+  return bytes;
 }

@@ -1,4 +1,4 @@
-"""The JavaScript modules of the explorers, without a browser: their types, as their comments name them."""
+"""The JavaScript modules of the explorers and of the live page, without a browser: their types, as their comments name them."""
 
 import json
 import shutil
@@ -11,6 +11,7 @@ from npm import package
 from helpers.explorers.page import FOLDER, module
 
 TYPESCRIPT = "5.9.3"
+LIVE = ROOT / "site" / "live"
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +30,9 @@ def tsc(typescript, folder):
     return subprocess.run(words, capture_output=True, text=True).stdout
 
 
-def test_the_types_are_right(typescript):
-    assert tsc(typescript, FOLDER) == ""
+@pytest.mark.parametrize("folder", [FOLDER, LIVE], ids=["explorers", "live"])
+def test_the_types_are_right(typescript, folder):
+    assert tsc(typescript, folder) == ""
 
 
 def test_a_wrong_type_is_found(typescript, tmp_path):
@@ -40,10 +42,11 @@ def test_a_wrong_type_is_found(typescript, tmp_path):
     assert "picture.js" in tsc(typescript, tmp_path)
 
 
-def test_what_the_page_gets_is_one_module(tmp_path):
+@pytest.mark.parametrize("name", [FOLDER / "explorer.js", LIVE / "live.js"], ids=["explorers", "live"])
+def test_what_the_page_gets_is_one_module(name, tmp_path):
     """No name is declared twice, and nothing is imported."""
     if shutil.which("node") is None:
         pytest.skip("there is no node to read the module with")
-    (tmp_path / "one.mjs").write_text(module("explorer.js"), encoding="utf-8")
+    (tmp_path / "one.mjs").write_text(module(name), encoding="utf-8")
     done = subprocess.run(["node", "--check", str(tmp_path / "one.mjs")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

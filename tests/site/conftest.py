@@ -1,4 +1,4 @@
-"""The pages of build/site in one Chromium: from a static server of Python's own, and as files. `make site` builds them."""
+"""The pages of build/site in one Chromium: from a static server of Python's own, and as files."""
 
 import sys
 from functools import partial
@@ -8,10 +8,14 @@ from threading import Thread
 
 import pytest
 from built import SITE, is_foreign
+from timed import tell
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "browser"))
 
 from chromium import launched  # noqa: E402
+from npm import package  # noqa: E402
+
+AXE = "4.14.1"
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -34,6 +38,17 @@ def server():
         host.shutdown()
 
 
+@pytest.fixture(scope="session")
+def axe():
+    return (package("axe-core", AXE) / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def live_page(server):
+    """The address of the live page, on a host or as a file."""
+    return lambda where: (server if where == "server" else SITE.as_uri() + "/") + "live.html"
+
+
 @pytest.fixture(params=["server", "file"])
 def address(request):
     """Where the site is: on a host, and as files."""
@@ -53,3 +68,7 @@ def page(chromium):
     context.close()
     assert [url for url in asked if is_foreign(url)] == []
     assert errors == []
+
+
+def pytest_terminal_summary(terminalreporter):
+    tell(terminalreporter)

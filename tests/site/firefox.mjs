@@ -21,11 +21,19 @@ page.on("pageerror", (error) => errors.push(String(error)));
 const seen = [];
 for (const address of addresses) {
   await page.goto(address, { waitUntil: "load" });
+  if (address.includes("search.html")) await page.waitForSelector("#search-results li");
+  const [place] = /live\.html#(\w+)/.exec(address)?.slice(1) ?? [];
+  if (place) {
+    await page.waitForSelector(`[data-explorer=${place}] .keepsakes`);
+    await page.focus(`[data-explorer=${place}] input[aria-label=map]`);
+    await page.keyboard.press("ArrowRight");
+  }
   seen.push(
     await page.evaluate(() => ({
       heading: document.querySelector("h1").innerText,
       broken: [...document.images].filter((one) => one.complete && one.naturalWidth === 0).map((one) => one.src),
       found: document.querySelectorAll("#search-results li").length,
+      shown: [...document.querySelectorAll(".picture canvas")].map((one) => one.title),
       width: document.documentElement.scrollWidth - innerWidth,
     })),
   );

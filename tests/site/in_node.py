@@ -36,7 +36,8 @@ const [{", ".join(numbers)}] = {json.dumps([(folder / name).as_posix() for name 
   (path) => new Float64Array(new Uint8Array(readFileSync(path)).buffer),
 );
 const result = await (async () => {{ {program} }})();
-writeFileSync({json.dumps((folder / "result").as_posix())}, result instanceof Float64Array ? result : JSON.stringify(result));
+const answer = result instanceof Float64Array ? result : JSON.stringify(result);
+writeFileSync({json.dumps((folder / "result").as_posix())}, answer);
 """,
         encoding="utf-8",
     )

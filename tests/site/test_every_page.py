@@ -124,16 +124,16 @@ def test_the_search_finds_something(page, address, words):
     assert words.split()[0] in page.inner_text("article").lower()
 
 
-def test_previous_and_next_lead_through_the_notebooks(page, address):
-    page.goto(address + "index.html")
+def test_previous_and_next_lead_through_the_notebooks(page, server):
+    page.goto(server + "index.html")
     names = []
     while (link := page.locator("a.next-page")).count() and len(names) < len(PAGES):
         page.goto(urljoin(page.url, link.get_attribute("href")))
-        names.append(page.url.removeprefix(address))
+        names.append(page.url.removeprefix(server))
     assert names[:4] == sorted(name for name in PAGES if re.fullmatch(r"notebooks/0\w+\.html", name))
     assert set(names) == set(PAGES) - {"index.html", "search.html", "live.html"}
     page.locator("a.prev-page").click()
-    page.wait_for_url(address + names[-2])
+    page.wait_for_url(server + names[-2])
 
 
 @pytest.mark.parametrize(
@@ -182,6 +182,13 @@ def test_what_jupyterlab_folds_opens_by_a_click_and_by_keys(page, server):
     hints.nth(1).locator("> summary").focus()
     page.keyboard.press("Enter")
     assert hints.nth(1).get_attribute("open") is not None
+
+
+def test_a_link_into_what_is_folded_opens_it(page, server):
+    page.goto(server + "notebooks/solutions/02_inspect_switches.html#the-wrong-answer-that-looks-right")
+    heading = page.get_by_role("heading", name="The wrong answer that looks right").first
+    heading.wait_for()
+    assert heading.locator("xpath=ancestor::details").get_attribute("open") is not None
 
 
 def test_the_theme_follows_the_system_and_the_button(page, server):

@@ -1,4 +1,4 @@
-"""The start page, a notebook and the search in Firefox, which Playwright's Python can't drive as Debian has it."""
+"""The start page, a notebook, the search and the live page in Firefox, which Playwright's Python can't drive as Debian has it."""
 
 import json
 import shutil
@@ -10,6 +10,7 @@ from built import is_foreign
 from npm import package
 
 PUPPETEER = "24.43.1"
+LIVE = "live.html#steps?digit=0&map=2-11"
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +22,7 @@ def firefox():
 
 
 def test_firefox_shows_the_pages(firefox, address):
-    names = ["index.html", "notebooks/03_implement_the_deconvnet.html", "search.html?q=switch"]
+    names = ["index.html", "notebooks/03_implement_the_deconvnet.html", "search.html?q=switch", LIVE]
     script = Path(__file__).with_name("firefox.mjs")
     words = [
         "node",
@@ -33,13 +34,16 @@ def test_firefox_shows_the_pages(firefox, address):
     done = subprocess.run(words, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    start, notebook, search = said["seen"]
+    start, notebook, search, live = said["seen"]
     assert start["heading"].startswith("Inside LeNet-5")
     assert notebook["heading"].startswith("3 · Implement the deconvnet")
     assert search["found"] > 0
+    # The map that a key has chosen, of the digit that the link asks for.
+    assert {"a 0. its map 12 of layer 2 goes down"} < set(live["shown"])
     for shown in said["seen"]:
         assert shown["broken"] == []
         assert shown["width"] <= 0
     assert said["errors"] == []
-    assert len(said["asked"]) > 10
+    # Firefox tells of no request for a file.
+    assert len(said["asked"]) > (10 if address.startswith("http:") else 0)
     assert [url for url in said["asked"] if is_foreign(url)] == []

@@ -1,4 +1,4 @@
-"""The numbers of the live page are PyTorch's, in JavaScript's own precision: maps, ways back, shares, drawings, training."""
+"""The numbers of the live page are PyTorch's, in JavaScript's own precision."""
 
 import gzip
 import json
@@ -96,7 +96,8 @@ def test_the_shares_of_a_class(layer, model, tmp_path):
         f"""
         const explorer = live.EXPLORERS["feature-maps"](live.givenOf(await loaded("network")));
         return Array.from({{ length: 10 }}, (_, digit) => {{
-          explorer.take({{ digit: `${{digit}}`, example: "3", layer: "{layer}", order: "class", class: `${{(digit + 3) % 10}}` }});
+          const class_ = `${{(digit + 3) % 10}}`;
+          explorer.take({{ digit: `${{digit}}`, example: "3", layer: "{layer}", order: "class", class: class_ }});
           return explorer.get("words_3").labels;
         }});
         """,
@@ -133,13 +134,15 @@ def test_ink_is_where_it_is_by_python_and_comes_to_the_size_of_mnist(strokes, tm
         for (const stroke of {json.dumps(strokes)}) explorer.send({{ part: 0, stroke, by: "" }});
         explorer.send({{ part: 0, ready: true }});
         await new Promise((resolve) => setTimeout(resolve));
-        const { "{ panels: [panel] }" } = explorer.get("drawn_2");
+        const {"{ panels: [panel] }"} = explorer.get("drawn_2");
         return Float64Array.from([...new Uint8Array(ink.buffer), ...panel.values]);
         """,
         tmp_path,
     )
     np.testing.assert_array_equal(mine[: 280 * 280], np.round(255 * paper.ink).flatten())
-    np.testing.assert_allclose(mine[280 * 280 :], as_mnist(torch.from_numpy(paper.ink).double()).flatten().numpy(), atol=1e-9)
+    np.testing.assert_allclose(
+        mine[280 * 280 :], as_mnist(torch.from_numpy(paper.ink).double()).flatten().numpy(), atol=1e-9
+    )
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +207,9 @@ def test_the_training_is_that_of_notebook_c(run_of_training):
     torch.manual_seed(0)
     for name, weights in LeNet5().double().state_dict().items():
         large = name in ("classifier.linear1.weight", "classifier.linear2.weight")
-        torch.testing.assert_close(models[0].state_dict()[name], weights, rtol=0, atol=0.5001 / (128 if large else 4096))
+        torch.testing.assert_close(
+            models[0].state_dict()[name], weights, rtol=0, atol=0.5001 / (128 if large else 4096)
+        )
     assert accuracies[0] < 0.2 < accuracies[4] < 0.6 < 0.9 < accuracies[6] < accuracies[-1]
 
 

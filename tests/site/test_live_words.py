@@ -23,7 +23,14 @@ MAKE = {
 SETTINGS = {
     "switches": [
         {"digit": d, "map": k, "right": right, "down": down}
-        for d, k, right, down in [(5, 5, 1, 0), (0, 0, -4, -4), (9, 3, 4, 4), (1, 1, 0, 0), (7, 2, 0, -2), (4, 4, -1, 3)]
+        for d, k, right, down in [
+            (5, 5, 1, 0),
+            (0, 0, -4, -4),
+            (9, 3, 4, 4),
+            (1, 1, 0, 0),
+            (7, 2, 0, -2),
+            (4, 4, -1, 3),
+        ]
     ],
     "steps": [
         {"digit": d, "map": k, "rule": rule, "switches": switches, "stage": stage}

@@ -9,10 +9,10 @@ import pytest
 import torch
 from broken_networks import broken, good
 from networks import SmallCnn, ready
-from npm import package
 from own_networks import million
 from playwright.sync_api import Page, expect
-from test_axe import AXE, RUN
+from test_axe import RUN
+from timed import OWN
 from torch import nn
 
 from helpers.deconvnet import DeconvNet
@@ -162,21 +162,19 @@ def test_forty_broken_files_get_a_sentence_each_and_the_page_goes_on(page, serve
         took = perf_counter() - start
         slowest = max(slowest, took)
         said = alert.inner_text()
-        print(f"{1000 * took:5.0f} ms  {name}: {said}")
         assert words in said, name
         assert re.fullmatch(r"[A-Z][^\n]{10,200}[.]", said), f"{name}: one sentence"
         assert captions(page) == shown, f"{name}: what was there stays"
         # The next sentence is a new one.
         page.evaluate("document.querySelector('[data-explorer=own-network] [role=alert]').remove()")
-    print(f"the slowest sentence came after {1000 * slowest:.0f} ms; target 1000")
+    OWN.append(f"{len(files)} broken files: the slowest sentence after {1000 * slowest:.0f} ms; 1000 wanted")
     assert page.evaluate("({}).groups") is None
     page.locator(f"{PANEL} input[aria-label=image]").press("End")
     expect(page.locator(f"{PANEL} figure").first).to_contain_text("image 1, c")
     choose(page, tmp_path / "good.safetensors")
 
 
-def test_nothing_in_it_is_at_fault_for_axe_or_wider_than_a_phone(page, server, file, tmp_path):
-    axe = (package("axe-core", AXE) / "axe.min.js").read_text(encoding="utf-8")
+def test_nothing_in_it_is_at_fault_for_axe_or_wider_than_a_phone(page, server, file, axe, tmp_path):
     page.set_viewport_size({"width": 360, "height": 740})
     go(page, server)
     choose(page, file)
@@ -233,5 +231,7 @@ def test_how_fast_it_follows_a_slider(page, server, file, tmp_path):
         times, longest = page.evaluate(MOVE, 12)
         times, still = sorted(times), f"{longest:.0f}" if longest else "less than 50"
         assert times[-1] < 5000, "no new pixels came"
-        print(f"{what}: new pixels {times[6]:.0f} ms after a slider's event in the median, {times[-1]:.0f} ms at most;")
-        print(f"    target {target}. The page stood still for {still} ms at most; target 100")
+        OWN.append(
+            f"{what}: new pixels {times[6]:.0f} ms after a slider's event in the median, {times[-1]:.0f} at most; "
+            f"{target} wanted. The page stood still for {still} ms at most; 100 wanted"
+        )
