@@ -140,7 +140,7 @@ def broken(content: bytes) -> Iterator[tuple[str, bytes, str]]:
         "has a shape that is none",
     )
     yield "no weight", _changed(content, lambda header: header.update(other=header.pop("0.1.weight"))), "has no weight"
-    yield "a weight that is NaN", _first(content, "0.1.weight", struct.pack("<f", float("nan"))), "NaN or infinity"
+    yield "a weight that is NaN", _first(content, "0.1.weight", struct.pack("<f", float("nan"))), "holds NaN or inf"
     yield "an index beyond", _first(content, "0.5.index", struct.pack("<i", 10**9)), "reads beyond its input"
     yield "rows in disorder", _first(content, "0.4.starts", struct.pack("<ii", 0, 10**9)), "rows that don't follow"
     many = {"dtype": "F32", "shape": [20_000, 1, 1, 1], "data_offsets": [0, 80_000]}
