@@ -106,12 +106,7 @@ NETWORKS = {
         lambda: written(lambda self, x: self.last(F.max_pool1d(self.a(x)[0], 2, 1)[None].relu()).flatten(1)),
         (3, 8, 8),
     ),
-    "overlapping": (
-        lambda: written(
-            lambda self, x: self.last(F.local_response_norm(F.max_pool2d(self.a(x), 3, 2, 1), 3)).flatten(1)
-        ),
-        (3, 8, 8),
-    ),
+    "overlapping": (lambda: written(_overlapping), (3, 8, 8)),
     "up again": (
         lambda: written(lambda self, x: F.adaptive_max_pool2d(self.last(self.up(self.a(x))), 3).flatten(1), up=_up()),
         (3, 8, 8),
@@ -121,6 +116,12 @@ NETWORKS = {
         (3, 8, 8),
     ),
 }
+
+
+def _overlapping(self, x):
+    x = self.a(x)
+    x = F.local_response_norm(F.max_pool2d(x, 3, 1, 1), 3) - x
+    return self.last(F.max_pool2d(torch.sub(x, x.relu(), alpha=0.5), 3, 2, 1)).flatten(1)
 
 
 def _up() -> nn.Module:
@@ -215,6 +216,36 @@ def test_images_may_lie_in_memory_as_they_like(path):
     save_network(path, classifier(), as_read, labels=torch.arange(4)[::2])
     _, tensors = read(path)
     assert tensors["images"].equal(IMAGES) and tensors["labels"].tolist() == [0, 2]
+
+
+def test_another_way_by_other_weights_is_refused(path):
+    """The same functions in the same order, but one of them takes something else."""
+
+    def fickle(self, x):
+        first = self.a(x)
+        second = first.relu()
+        return self.last(self.b(first if self.flag > 0 else second)).flatten(1)
+
+    model = written(fickle, flag=torch.ones(())).float()
+    other = model.state_dict() | {"flag": -torch.ones(())}
+    with pytest.raises(ValueError, match="conv2d in 'b' can't be written: networks with other weights call it with"):
+        save_network(path, model, IMAGES, checkpoints={"other": other})
+
+
+class Watched(nn.Sequential):
+    """Notes that it has been brought to the processor: from a GPU that would move the model itself."""
+
+    moved = False
+
+    def cpu(self):
+        self.moved = True
+        return super().cpu()
+
+
+def test_a_model_stays_on_its_device(path):
+    model = Watched(classifier()).eval()
+    save_network(path, model, IMAGES)
+    assert not model.moved
 
 
 def test_nothing_is_changed(path):
