@@ -24,6 +24,7 @@
  * @property {number[]} numbers Of the maps that are shown small.
  * @property {import("./shown.js").Panel[][]} small
  * @property {number} end Of the scale of all pictures.
+ * @property {boolean} isWhole Whether the small pictures are there, too.
  */
 
 import { fitted } from "./fitted.js";
@@ -31,13 +32,15 @@ import { softmax } from "./lenet5.js";
 import { endOf, percent, rangeOf, signedLimit, written } from "./numbers.js";
 import { PageModel } from "./page_model.js";
 import { Option, Whole, choiceOf } from "./settings.js";
-import { largePicture, sentencesBelow, shareBars, smallPictures } from "./shown.js";
+import { pictureOfSide, sentencesBelow, shareBars, smallPictures } from "./shown.js";
 import { inSlices } from "./slices.js";
 import { Walk } from "./walk.js";
 
 const MOST_SMALL = 16;
 const MOST_BARS = 10;
-const SHARP = { large: 196, small: 56 }; // pixels on the screen of a picture
+const USUAL_SIDE = 196; // of a large picture, in pixels of the screen, or nearly so
+const MOST_OF_A_SIDE = 256;
+const SMALL_SIDE = 56;
 
 /**
  * @param {Network} network
@@ -47,7 +50,7 @@ const SHARP = { large: 196, small: 56 }; // pixels on the screen of a picture
  */
 export async function exploreNetwork(network, palettes) {
   const walk = new Walk(network);
-  const withPlanes = network.layers.filter(({ plane }) => plane.length > 0);
+  const withPlanes = network.layers.filter(({ plane: [height = 1, width = 1] }) => height * width > 1);
   const begins = withPlanes[withPlanes.length - 1] ?? network.layers[0];
   const image = new Whole(0, network.images.length - 1);
   const layer = new Option(network.layers.map((one) => [one.name, one]));
@@ -55,7 +58,8 @@ export async function exploreNetwork(network, palettes) {
   const show = choiceOf(["whole map", "peak"]);
   const order = choiceOf(["strongest", "number"]);
   const weights = new Option(network.sets.map((name, k) => [name, k]));
-  const [input, featureMap, seen] = [1, 2, 3].map(largePicture);
+  const side = sideOfPicture(Math.max(...network.shape.slice(2)));
+  const [input, featureMap, seen] = [1, 2, 3].map(() => pictureOfSide(side));
   const bars = shareBars("probability", network.classes.slice(0, MOST_BARS));
   const thumbnails = smallPictures(MOST_SMALL, (k) => (map.at = look?.numbers[k] ?? map.at));
   const note = sentencesBelow();
@@ -92,18 +96,21 @@ export async function exploreNetwork(network, palettes) {
     };
     const large = yield* pictureOf(asked.map);
     const numbers = shownSmall(now.values[value], asked.layer.maps, asked.order);
-    // Until the small pictures are there, the scale is the one before, if that was of the same layer.
-    const isLike = look && look.asked.layer === asked.layer && look.asked.peak === asked.peak;
+    const before = look;
+    const isLike = before?.asked.layer === asked.layer && before.asked.peak === asked.peak;
     if (!numbers.every((k) => pictures.has(k))) {
-      const small = isLike ? look?.small : numbers.map(() => [inPixels(new Float64Array(large.length), SHARP.small)]);
-      const end = (isLike && look?.end) || signedLimit(large);
-      arrived({ asked, run: now, large, numbers: isLike ? (look?.numbers ?? []) : numbers, small: small ?? [], end });
+      // Until the small pictures are there, those of before are, and their scale, if they are of the same layer.
+      const nothing = inPixels(new Float64Array(large.length), SMALL_SIDE);
+      const { small, end } = isLike ? before : { small: numbers.map(() => [nothing]), end: signedLimit(large) };
+      const theirs = isLike ? before.numbers : numbers;
+      arrived({ asked, run: now, large, numbers: theirs, small, end, isWhole: false });
     }
     const all = [];
     for (const k of numbers) all.push(yield* pictureOf(k));
-    const isSame = isLike && look?.run === now && `${look.numbers}` === `${numbers}`;
-    const small = isSame && look ? look.small : all.map((one) => [inPixels(one, SHARP.small)]);
-    arrived({ asked, run: now, large, numbers, small, end: signedLimit(...all) });
+    // The same list as before is not drawn again.
+    const isSame = isLike && before.isWhole && before.run === now && `${before.numbers}` === `${numbers}`;
+    const small = isSame ? before.small : all.map((one) => [inPixels(one, SMALL_SIDE)]);
+    arrived({ asked, run: now, large, numbers, small, end: signedLimit(...all), isWhole: true });
   }
 
   /** @param {Look} found */
@@ -151,18 +158,18 @@ export async function exploreNetwork(network, palettes) {
     const read = shares ? shares.indexOf(Math.max(...shares)) : 0;
     const shown = Float64Array.from(network.images[asked.image], asItWas);
     const sure = shares ? `with a probability of ${percent(shares[read])}` : "";
-    input.show(titleOf(asked.image, shares ? read : null), [panelOfImage(shown, "ink", SHARP.large)], 1, sure);
+    input.show(titleOf(asked.image, shares ? read : null), [panelOfImage(shown, "ink", side)], 1, sure);
 
     const values = run.values[layer.value];
     const [height, width] = layer.plane.length ? layer.plane : [1, 1];
     const own = values.subarray(k * height * width, (k + 1) * height * width);
     const kind = values.some((value) => value < 0) ? "signed" : "activation";
     const size = layer.plane.length ? `${height}×${width}: ${rangeOf(own)}` : `one number: ${written(own[0])}`;
-    const panel = fitted({ values: own, height, width, kind }, SHARP.large);
+    const panel = fitted({ values: own, height, width, kind }, side);
     featureMap.show(`map ${k} of ${layer.name}`, [panel], endOf(values), size);
 
     const what = asked.peak ? "its peak" : "it";
-    seen.show(`what ${what} saw`, [inPixels(large, SHARP.large)], end, `in pixels: ${rangeOf(large)}`);
+    seen.show(`what ${what} saw`, [inPixels(large, side)], end, `in pixels: ${rangeOf(large)}`);
     thumbnails.show(numbers.map(String), small, end, numbers.indexOf(k), "map");
     if (shares) {
       const most = [...shares.keys()].sort((one, other) => shares[other] - shares[one]).slice(0, MOST_BARS);
@@ -259,6 +266,12 @@ function shownSmall(values, maps, order) {
     most[strongest] = -Infinity;
     return strongest;
   });
+}
+
+/** @param {number} longest Side of an image: of a picture in which each pixel is a square of whole pixels. */
+function sideOfPicture(longest) {
+  if (longest <= MOST_OF_A_SIDE) return longest * Math.max(1, Math.round(USUAL_SIDE / longest));
+  return Math.ceil(longest / Math.ceil(longest / MOST_OF_A_SIDE));
 }
 
 /** @param {Layer} layer @param {string} order */

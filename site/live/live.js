@@ -92,12 +92,17 @@ function keep(name, el, model) {
   });
 }
 
+/** @type {Set<string>} The panels whose explorer has come. */
+const came = new Set();
+
 /** @param {string} name @param {HTMLElement} el @param {PageModel} model The same for one that comes after its panel. */
 function keepLater(name, el, model) {
   models.set(name, Promise.resolve(model));
   keep(name, el, model);
   const asked = stateOf(location.hash);
-  if (asked.name === name) arriveAt(model, asked.settings);
+  // What the address says later is of the one before.
+  if (asked.name === name && !came.has(name)) arriveAt(model, asked.settings);
+  came.add(name);
 }
 
 /** @param {PageModel | null} model @param {Record<string, string>} settings */

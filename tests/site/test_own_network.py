@@ -126,6 +126,8 @@ def test_each_control_leads_where_it_says(page, server, trained, file):
     expect(page.locator(f"{PANEL} figure").first).to_contain_text(title)
     bars = page.locator(f"{PANEL} .bars .grid > :nth-child(3n)").all_inner_texts()
     assert [int(bar[:-1]) for bar in bars] == [round(100 * float(one)) for one in probabilities]
+    small = page.locator(f"{PANEL} .thumbnails canvas")
+    assert len(set(small.evaluate_all("all => all.map((one) => one.toDataURL())"))) == 16
     page.locator(f"{PANEL} .thumbnails button").nth(3).click()
     number = page.locator(f"{PANEL} .thumbnails button").nth(3).inner_text()
     expect(slider["map"]).to_have_value(number)
