@@ -18,6 +18,8 @@ from torch import nn
 from helpers.deconvnet import DeconvNet
 from helpers.network_file import save_network
 
+from looks import CONTRAST, every_control_is_named_and_can_be_reached  # isort: skip
+
 PANEL = "[data-explorer=own-network]"
 SAID = "10 layers, 50,378 weights, 3 images, 4 sets of weights"
 IMAGES = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -184,10 +186,12 @@ def test_nothing_in_it_is_at_fault_for_axe_or_wider_than_a_phone(page, server, f
     (tmp_path / "empty.safetensors").touch()
     page.locator(f"{PANEL} .drop input").set_input_files(tmp_path / "empty.safetensors")
     page.locator(f"{PANEL} [role=alert]").wait_for()
+    every_control_is_named_and_can_be_reached(page.locator(PANEL))
     page.evaluate(axe)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         assert page.evaluate(RUN, {}) == []
+        assert page.locator(PANEL).evaluate(CONTRAST) >= 4.5
 
 
 # In the page: moves the slider of images there and back, and says how long each new picture was in coming, in
