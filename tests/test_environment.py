@@ -89,7 +89,7 @@ AREAS = {
         ["test"],
     ),
     "tests in a browser": (["tests/browser/*.py"], ["test", "browser"]),
-    "web edition": (["site/*.py"], ["site"]),
+    "web edition": (["site/*.py", "site/live/*.py"], ["site"]),
     "tests of the web edition": (["tests/site/*.py"], ["test", "browser"]),
     "assignment": (
         ["assignment/*.py", "assignment/grading/*.py", "assignment/grading/*/*.py", "assignment/template/*"],

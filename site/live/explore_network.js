@@ -107,6 +107,8 @@ export async function exploreNetwork(network, palettes) {
     }
     const all = [];
     for (const k of numbers) all.push(yield* pictureOf(k));
+    // Those of maps that were looked at before would fill the memory.
+    for (const k of pictures.keys()) if (k !== asked.map && !numbers.includes(k)) pictures.delete(k);
     // The same list as before is not drawn again.
     const isSame = isLike && before.isWhole && before.run === now && `${before.numbers}` === `${numbers}`;
     const small = isSame ? before.small : all.map((one) => [inPixels(one, SMALL_SIDE)]);

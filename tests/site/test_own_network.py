@@ -135,6 +135,18 @@ def test_each_control_leads_where_it_says(page, server, trained, file):
     expect(slider["map"]).to_have_value(number)
 
 
+def test_the_weights_run_through_the_training_like_a_film(page, server, file):
+    go(page, server)
+    choose(page, file)
+    weights = page.locator(f"{PANEL} input[aria-label=weights]")
+    weights.press("Home")
+    first = page.locator(f"{PANEL} figure").nth(2).inner_text()
+    page.locator(PANEL).get_by_role("button", name="play").click()
+    expect(weights).to_have_attribute("aria-valuetext", "step 10")
+    expect(weights).to_have_attribute("aria-valuetext", "trained")
+    assert page.locator(f"{PANEL} figure").nth(2).inner_text() != first
+
+
 def test_the_address_holds_the_controls(page, server, trained, file):
     go(page, server)
     choose(page, file)
