@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+_ROUNDING = 1e-3  # what a normalisation that is undone may leave beyond 0 and 1
+
 
 def kind_of(thing: object) -> str:
     """What a message calls `thing`: the dtype of a tensor, the type of anything else."""
@@ -116,6 +118,32 @@ def check_ink(images: Tensor, wanted_by: str) -> None:
         raise ValueError(
             f"images hold pixels from {low:g} to {high:g}; {wanted_by} needs 0 for paper to 1 for ink: "
             "divide bytes by 255, undo a normalisation"
+        )
+
+
+def per_channel(values: Tensor | Sequence[float] | float, channels: int, name: str) -> Tensor:
+    """A number, or one for each channel, as `(C, 1, 1)`.
+
+    Raises:
+        ValueError: they are neither.
+    """
+    given = torch.as_tensor(values).float().flatten()
+    if len(given) not in (1, channels) or not given.isfinite().all():
+        raise ValueError(f"{name} is {values!r}; it must be a finite number, or one for each of {channels} channels")
+    return given.expand(channels)[:, None, None]
+
+
+def check_shown(images: Tensor, mean: Tensor, std: Tensor, wanted_by: str) -> None:
+    """Raise unless `images` `(..., C, H, W)`, times `std` and plus `mean`, `(C, 1, 1)` each, are pixels from 0 to 1.
+
+    Raises:
+        ValueError: they are not.
+    """
+    low, high = (float(extreme) for extreme in (images.detach() * std + mean).aminmax())
+    if not -_ROUNDING <= low <= high <= 1 + _ROUNDING:
+        raise ValueError(
+            f"images, times std and plus mean, hold pixels from {low:g} to {high:g}; {wanted_by} needs "
+            "0 to 1: divide bytes by 255, or give the mean and std that were taken off"
         )
 
 

@@ -1,5 +1,7 @@
-"""docs/your_own_network.md: its code runs as it stands, and prints what the page says."""
+"""docs/your_own_network.md: its code runs as it stands, and prints what it says; so does docs/network_file.md."""
 
+import copy
+import json
 import re
 import sys
 import types
@@ -11,12 +13,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from networks import conv
+from safetensors import safe_open
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from helpers.deconvnet import DeconvNet
+from helpers import network_file
+from helpers.deconvnet import DeconvNet, recipe
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "your_own_network.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE = (DOCS / "your_own_network.md").read_text(encoding="utf-8")
+FILE = (DOCS / "network_file.md").read_text(encoding="utf-8")
 # Those in a list are indented.
 BLOCKS = [re.sub(r"(?m)^  ", "", code) for code in re.findall(r"(?ms)^ *```python\n(.*?)^ *```", PAGE)]
 
@@ -84,3 +90,50 @@ def test_what_spoke_for_a_class_in_some_pixels():
     exec(block("mask = "), names)
     assert names["mask"].any() and not names["mask"].all()
     assert names["maps"].any() and not names["maps"].equal(net.project(trace, "classifier", [12]))
+
+
+def written_in(path):
+    """The recipe in a file, and the names of its tensors."""
+    with safe_open(path, "pt") as file:
+        return json.loads(file.metadata()["network"]), set(file.keys())
+
+
+def test_a_network_in_a_file_for_the_page(my_project):
+    names = {"model": Net().eval(), "images": torch.rand(2, 1, 28, 28)}
+    names |= {"labels": torch.tensor([3, 9]), "names": "abcdefghij"}
+    exec(block("from helpers.network_file import"), names)
+    written, tensors = written_in("net.safetensors")
+    assert written["classes"] == list("abcdefghij") and written["weights"] == ["trained"]
+    assert {"images", "labels"} <= tensors
+
+
+def test_a_slider_over_the_training(my_project):
+    def train_one_step(model):
+        with torch.no_grad():
+            model.fc.bias += 1
+
+    names = {"model": Net(), "images": torch.rand(2, 1, 28, 28), "train_one_step": train_one_step, "copy": copy}
+    exec(block("checkpoints["), names | {"save_network": network_file.save_network})
+    assert written_in("net.safetensors")[0]["weights"] == ["step 0", "step 10", "step 100", "trained"]
+
+
+def first_cells(section):
+    """What stands in the first column of the table in a section of the file's page."""
+    return set(re.findall(r"(?m)^\| `(\w+)`", FILE.split(f"## {section}\n")[1].split("\n## ")[0]))
+
+
+def test_the_page_of_the_file_names_all_functions_and_fields(my_project):
+    source = Path(recipe.__file__).read_text(encoding="utf-8")
+    functions = set(re.findall(r'\.add\(\s*"(\w+)"', source)) | {"reshape", "cat"}
+    assert first_cells("Functions") == functions and len(functions) == 12
+    network_file.save_network("net.safetensors", Net().eval(), torch.rand(1, 1, 28, 28))
+    assert first_cells("The recipe") == set(written_in("net.safetensors")[0])
+
+
+def test_the_page_of_the_file_names_what_is_too_large():
+    most = list(network_file._MOST.values())
+    table = FILE.split("## What the page reads")[1]
+    said = [f"{most[0] >> 20} MiB", f"{most[1] >> 20} MiB", f"{most[2] / 1e6:.1f} million"]
+    said += [f"{most[3] / 1e6:.0f} million", f"{most[4] / 1e6:.1f} million", f"{most[5] / 1e6:,.0f} million"]
+    said += ["; ".join(f"{count:,}" for count in most[6:])]
+    assert re.findall(r"\| ([^|]*?) \|$", table, re.MULTILINE)[2:] == said

@@ -12,7 +12,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
@@ -154,10 +154,10 @@ def _students(converter: TakingIn, wanted: Sequence[str] | None) -> dict[str, Pa
 
 
 def _factor(text: str) -> float:
-    factor = float(text)
-    if not 1 <= factor < math.inf:
-        raise ValueError(text)
-    return factor
+    with suppress(ValueError):
+        if 1 <= (factor := float(text)) < math.inf:
+            return factor
+    raise argparse.ArgumentTypeError(f"{text}: a number is wanted, 1 or more")
 
 
 def _is_missing(converter: TakingIn, student: str, folder: Path) -> bool:

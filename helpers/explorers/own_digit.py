@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from helpers.checks import kind_of
+from helpers.checks import kind_of, per_channel
 from helpers.data import as_mnist
 from helpers.deconvnet import Trace
 from helpers.explorers.drawing import SIDE, Paper
@@ -21,7 +21,6 @@ from helpers.explorers.subject import (
     Subject,
     check_model,
     in_pixels,
-    per_channel,
     range_of,
     remember_last,
     state,

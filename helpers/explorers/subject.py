@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor, nn
 
-from helpers.checks import check_images, check_ink, check_labels
+from helpers.checks import check_images, check_ink, check_labels, check_shown, per_channel
 from helpers.deconvnet import DeconvNet, Trace, scores_layer
 from helpers.explorers.controls import Choice, Control, Selection, Slider
 from helpers.explorers.explorer import SIDE, number
@@ -13,7 +12,6 @@ from helpers.lenet5 import LeNet5
 from helpers.plotting import Panel
 
 _MOST = 256  # pixels on the screen of a large picture
-_ROUNDING = 1e-3  # what a normalisation that is undone may leave beyond 0 and 1
 
 # LeNet-5's layers have numbers, as in the notebooks.
 _LENET5 = {1: "features.pool1", 2: "features.pool2"}
@@ -108,12 +106,7 @@ class Subject:
         if self.is_lenet5 and not self.says_what_was_taken_off:
             check_ink(images, self._wanted_by)
             return
-        low, high = (float(extreme) for extreme in (images.detach() * self._std + self._mean).aminmax())
-        if not -_ROUNDING <= low <= high <= 1 + _ROUNDING:
-            raise ValueError(
-                f"images, times std and plus mean, hold pixels from {low:g} to {high:g}; {self._wanted_by} needs "
-                "0 to 1: divide bytes by 255, or give the mean and std that were taken off"
-            )
+        check_shown(images, self._mean, self._std, self._wanted_by)
 
     def panel(self, image: Tensor) -> Panel:
         """`image` `(C, H, W)` as it was before anything was taken off."""
@@ -180,18 +173,6 @@ class Subject:
     def state_of_all(self) -> object:
         """All that an answer about all images hangs on, but for changes of theirs that leave their sum as it was."""
         return state(self.model), float(self.images.sum())
-
-
-def per_channel(values: Tensor | Sequence[float] | float, channels: int, name: str) -> Tensor:
-    """A number, or one for each channel, as `(C, 1, 1)`.
-
-    Raises:
-        ValueError: they are neither.
-    """
-    given = torch.as_tensor(values).float().flatten()
-    if len(given) not in (1, channels) or not given.isfinite().all():
-        raise ValueError(f"{name} is {values!r}; it must be a finite number, or one for each of {channels} channels")
-    return given.expand(channels)[:, None, None]
 
 
 def in_pixels(pixels: Tensor) -> Panel:

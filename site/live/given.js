@@ -19,7 +19,7 @@
 
 import { asImage, lenet5 } from "./lenet5.js";
 
-const SCALES = ["ink", "signed", "activation"];
+const SCALES = ["ink", "signed", "activation", "channel"];
 // How many of the units in which a weight of the training is stored make 1: few for the large layers.
 const UNITS = { few: 128, many: 4096 };
 

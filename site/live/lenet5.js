@@ -148,7 +148,7 @@ function linear(given, weight, bias) {
 }
 
 /** @param {Float64Array} scores */
-function softmax(scores) {
+export function softmax(scores) {
   const most = Math.max(...scores);
   const powers = Array.from(scores, (score) => Math.exp(score - most));
   const sum = powers.reduce((one, other) => one + other);

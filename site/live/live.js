@@ -12,6 +12,7 @@ import { exploreFeatureMaps } from "./feature_maps.js";
 import { makeFilm } from "./film.js";
 import { givenOf, runOf } from "./given.js";
 import { makeKeepsakes } from "./keepsakes.js";
+import { ownNetwork } from "./own_network.js";
 import { photographs } from "./photographs.js";
 import { makeReadable } from "./readable.js";
 import { HERE, tensorsOf } from "./source.js";
@@ -36,6 +37,7 @@ const PANELS = {
     return model;
   },
   "feature-maps": (el, source) => show(el, exploreFeatureMaps(source)),
+  "own-network": (el, source) => ownNetwork(el, source, (place, model) => keepLater("own-network", place, show(place, model))),
   steps: (el, source) => show(el, exploreSteps(source)),
   switches: (el, source) => show(el, exploreSwitches(source)),
   training: async (el, source) => {
@@ -75,14 +77,7 @@ function lay(el) {
 async function laid(el, name) {
   try {
     const model = await PANELS[name](el, await given);
-    if (!model) return null;
-    const state = () => ({ name, settings: model.told() });
-    model.on("answer", () => arriving || model.isPlaying || changed(state));
-    makeKeepsakes(el, () => {
-      const { ink, ...settings } = model.told();
-      const link = new URL(addressOf(state()), LINKED).href;
-      return { link, leftOut: model.leftOut(), name: [name, ...Object.values(settings)].join("_") };
-    });
+    if (model) keep(name, el, model);
     return model;
   } catch (error) {
     // What stands there, a still picture, stays.
@@ -93,14 +88,43 @@ async function laid(el, name) {
   }
 }
 
+/** @param {string} name @param {HTMLElement} el @param {PageModel} model The address follows it, and so do two buttons. */
+function keep(name, el, model) {
+  const state = () => ({ name, settings: model.told() });
+  model.on("answer", () => arriving || model.isPlaying || changed(state));
+  makeKeepsakes(el, () => {
+    const { ink, ...settings } = model.told();
+    const link = new URL(addressOf(state()), LINKED).href;
+    return { link, leftOut: model.leftOut(), name: [name, ...Object.values(settings)].join("_") };
+  });
+}
+
+/** @type {Set<string>} The panels whose explorer has come. */
+const came = new Set();
+
+/** @param {string} name @param {HTMLElement} el @param {PageModel} model The same for one that comes after its panel. */
+function keepLater(name, el, model) {
+  models.set(name, Promise.resolve(model));
+  keep(name, el, model);
+  const asked = stateOf(location.hash);
+  // What the address says later is of the one before.
+  if (asked.name === name && !came.has(name)) arriveAt(model, asked.settings);
+  came.add(name);
+}
+
+/** @param {PageModel | null} model @param {Record<string, string>} settings */
+function arriveAt(model, settings) {
+  arriving = true;
+  model?.take(settings);
+  arriving = false;
+}
+
 /** @param {import("./address.js").State} state Go where the address leads. */
 async function arrive({ name, settings }) {
   const el = /** @type {HTMLElement | null} */ (document.querySelector(`[data-explorer="${CSS.escape(name)}"]`));
   if (!el) return;
   const model = await lay(el);
-  arriving = true;
-  model?.take(settings);
-  arriving = false;
+  arriveAt(model, settings);
   if (name === stateOf(location.hash).name) stayAt(el.closest("section") ?? el);
 }
 

@@ -70,7 +70,7 @@ def network() -> bytes:
     pixels = (255 * images).round().byte().numpy()
     assert labels[TEN].tolist() == list(range(10))
     shown = {"images": pixels[:IMAGES], "labels": labels[:IMAGES].byte().numpy(), "ten": pixels[TEN]}
-    colours = {f"palette.{name}": np.frombuffer(PALETTES[name], np.uint8) for name in ("ink", "signed", "activation")}
+    colours = {f"palette.{name}": np.frombuffer(palette, np.uint8) for name, palette in PALETTES.items()}
     return packed({**weights, **shown, **colours})
 
 

@@ -11,6 +11,7 @@ const MEANS = {
   ink: "Black is 0, white is 1.",
   activation: "Black is 0. The brighter, the larger.",
   signed: "Grey is 0. Yellow is above, blue below.",
+  channel: "Grey is 0. In each colour, lighter is above, darker below.",
 };
 const HINT = "Point at a square for its value.";
 
@@ -53,7 +54,7 @@ function readPicture(figure, measures, model, k) {
   const drawn = () => /** @type {import("./shown.js").Drawn & {place: any}} */ (model.get(`drawn_${k}`));
   const show = () => {
     const { panels, place } = drawn();
-    means.textContent = MEANS[panels[0].kind];
+    means.textContent = MEANS[/** @type {keyof typeof MEANS} */ (place.kind)];
     const panel = at && panels[at.map];
     const there = at && panel && at.row < panel.height && at.column < panel.width;
     mark.hidden = !there;
@@ -67,8 +68,10 @@ function readPicture(figure, measures, model, k) {
     mark.style.top = `${(y + at.row * block) * scale}px`;
     mark.style.width = mark.style.height = `${block * scale}px`;
     const which = panels.length > 1 ? `picture ${at.map}, ` : "";
-    const number = written(panel.values[at.row * panel.width + at.column]);
-    value.textContent = `${which}row ${at.row}, column ${at.column}: ${number}`;
+    const first = at.row * panel.width + at.column;
+    const channels = [...Array(panel.channels ?? 1).keys()];
+    const numbers = channels.map((channel) => written(panel.values[first + channel * panel.height * panel.width]));
+    value.textContent = `${which}row ${at.row}, column ${at.column}: ${numbers.join(", ")}`;
   };
   model.on(`change:drawn_${k}`, show);
   show();
@@ -121,10 +124,10 @@ function sayScale(sheet, model, k) {
   const means = make("p", "means");
   sheet.append(means);
   const show = () => {
-    const { panels, end } = /** @type {import("./shown.js").Drawn} */ (model.get(`drawn_${k}`));
+    const { panels, places, end } = /** @type {import("./shown.js").Drawn & {places: any}} */ (model.get(`drawn_${k}`));
     const { kind } = panels[0];
     const ends = kind === "signed" ? `from ${written(-end)} to ${written(end)}` : `up to ${written(end)}`;
-    const words = `All on one scale, ${ends}. ${MEANS[kind]}`;
+    const words = `All on one scale, ${ends}. ${MEANS[/** @type {keyof typeof MEANS} */ (places[0].kind)]}`;
     if (means.textContent !== words) means.textContent = words;
   };
   model.on(`change:drawn_${k}`, show);

@@ -9,6 +9,7 @@
  * @property {number} height
  * @property {number} width
  * @property {"ink" | "signed" | "activation"} kind
+ * @property {number} [channels] 3 in colour: three planes, one after the other.
  * @property {[row: number, column: number][]} [dots]
  *
  * @typedef {object} Drawn
@@ -23,6 +24,7 @@
  * @property {(news: object, buffers?: ArrayBuffer[]) => void} [tell] Tells the page; it is set where the part is shown.
  */
 
+import { fitted } from "./fitted.js";
 import { written } from "./numbers.js";
 
 const WIDE = 196; // pixels on the screen of a large picture: 7 for each one of an image
@@ -50,7 +52,12 @@ export function panelsOf(maps, kind) {
 
 /** A large picture of one panel, or of a few, with their scale and a caption. */
 export function largePicture() {
-  const page = { kind: "picture", side: WIDE, small: Math.floor(WIDE / 3) - BETWEEN, gap: BETWEEN };
+  return pictureOfSide(WIDE);
+}
+
+/** @param {number} side In pixels of the screen. */
+export function pictureOfSide(side) {
+  const page = { kind: "picture", side, small: Math.floor(side / 3) - BETWEEN, gap: BETWEEN };
   return {
     page,
     words: {},
@@ -118,9 +125,12 @@ export function shareBars(title, names) {
   return {
     page: { kind: "bars", title },
     words: { names, shares: /** @type {number[] | null} */ (null) },
-    /** @param {number[] | null} shares Without them, the names alone. */
-    show(shares) {
-      this.words = { names, shares };
+    /**
+     * @param {number[] | null} shares Without them, the names alone.
+     * @param {string[]} [of] Other names than before.
+     */
+    show(shares, of = names) {
+      this.words = { names: of, shares };
     },
   };
 }
@@ -142,31 +152,16 @@ function marks(kind, end) {
   return { ink: [], activation: ["0", written(end)], signed: [written(-end), "0", written(end)] }[kind];
 }
 
-/**
- * Where not even a pixel for each value fits, that of the largest in magnitude of a few.
- *
- * @param {{side: number, small: number}} room
- * @param {Panel[]} panels
- */
+/** @param {{side: number, small: number}} room @param {Panel[]} panels */
 function fittingIn({ side, small }, panels) {
-  return panels.map((panel) => {
-    const few = Math.ceil(Math.max(panel.height, panel.width) / (panels.length > 1 ? small : side));
-    if (few === 1) return panel;
-    const [height, width] = [panel.height, panel.width].map((length) => Math.ceil(length / few));
-    const values = new Float64Array(height * width);
-    for (let k = 0; k < panel.values.length; k++) {
-      const at = Math.floor(k / panel.width / few) * width + Math.floor((k % panel.width) / few);
-      if (Math.abs(panel.values[k]) > Math.abs(values[at])) values[at] = panel.values[k];
-    }
-    return { ...panel, height, width, values };
-  });
+  return panels.map((panel) => fitted(panel, panels.length > 1 ? small : side));
 }
 
 /** @param {Panel[]} panels What stands in one square. */
 function placeOf(panels) {
-  const [{ kind, dots }] = panels;
+  const [{ kind, dots, channels = 1 }] = panels;
   const shapes = panels.map(({ height, width }) => [height, width]);
-  return { kind, shapes, channels: 1, ...(dots ? { dots } : {}) };
+  return { kind: channels === 3 && kind === "signed" ? "channel" : kind, shapes, channels, ...(dots ? { dots } : {}) };
 }
 
 /** @param {Panel[]} panels @param {number} end A byte for each value. */

@@ -124,4 +124,5 @@ def test_what_is_missing_is_made_and_what_is_new_and_not_asked_for_waits(course)
 def test_a_limit_below_what_right_ones_need_is_refused(strange, capsys):
     with pytest.raises(SystemExit) as ended:
         main([NAME, "--learn-limit", strange])
-    assert ended.value.code == 2 and "--learn-limit" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and f"--learn-limit: {strange}: a number is wanted, 1 or more" in said

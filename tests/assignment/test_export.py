@@ -96,13 +96,13 @@ def fill(settings: Settings, url: str) -> None:
         book.add_solution_cell("words", NAME, NAME)
         for number, grades in GRADES.items():
             book.add_student(number)
-            book.add_submission("another", number)
-            book.find_comment("words", "n", "another", number).manual_comment = "of another"
+            add_another(book, number, "another")
             (notebook,) = book.add_submission(NAME, number).notebooks
             notebook.late_submission_penalty = 5 if number == "4712" else None
             for name, (judge, hand) in grades.items():
                 grade = book.find_grade(name, NAME, NAME, number)
                 grade.auto_score, grade.manual_score, grade.needs_manual_grade = judge, hand, judge is None
+            add_another(book, number, "a third")
             folder = settings.course / "submitted" / number / NAME
             unzipped(folder, {f"{NAME}.ipynb": "{}"})
             graded = new_notebook(metadata={VERSION: version_of(folder)})
@@ -119,6 +119,11 @@ def fill(settings: Settings, url: str) -> None:
     for name, heading in headings.items():
         cells += [new_markdown_cell(heading), new_code_cell(metadata={"nbgrader": {"grade_id": name}})]
     unzipped(settings.source, {f"{NAME}.ipynb": nbformat.writes(new_notebook(cells=cells))})
+
+
+def add_another(book: Gradebook, number: str, assignment: str) -> None:
+    book.add_submission(assignment, number)
+    book.find_comment("words", "n", assignment, number).manual_comment = "of another"
 
 
 def why_not(folder: Path) -> str:

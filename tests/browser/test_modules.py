@@ -1,4 +1,4 @@
-"""The JavaScript modules of the explorers and of the live page, without a browser: their types, as their comments name them."""
+"""The JavaScript modules of the explorers and the live page, without a browser: their types, as their comments say."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The start page, a notebook, the search and the live page in Firefox, which Playwright's Python can't drive as Debian has it."""
+"""Some pages, the live one among them, in Firefox, which Playwright's Python can't drive as Debian has it."""
 
 import json
 import shutil

@@ -29,7 +29,9 @@ def test_a_link_leads_to_its_state(page, live_page, place):
     assert 0 <= box.evaluate("e => e.closest('section').getBoundingClientRect().top") < 5, "it is not scrolled to"
 
 
-@pytest.mark.parametrize("told", ["digit=99&layer=x&map=-3", "nonsense", "digit=%3Cb%3E&map=&ink=%%%", "?", "map=1e3"])
+@pytest.mark.parametrize(
+    "told", ["digit=99&layer=x&map=-3", "nonsense", "map=eleven&example=", "digit=%3Cb%3E&map=&ink=%%%", "?", "map=1e3"]
+)
 def test_a_link_with_mistakes_leads_as_near_as_it_can(page, live_page, told):
     page.goto(f"{live_page('server')}#feature-maps?{told}")
     box = page.locator("[data-explorer='feature-maps']")

@@ -5,6 +5,7 @@ import numpy as np
 LATENCIES: list[tuple[str, str, list[float]]] = []  # explorer, slider, seconds
 PHOTOGRAPHS: list[str] = []  # sentences on photographs and the camera
 FIRST: list[tuple[str, float]] = []  # where the page was, seconds
+OWN: list[str] = []  # of a network of one's own, in words
 
 FRAME = "17 and 34 wanted"
 OPENING = 1  # second
@@ -28,3 +29,7 @@ def tell(terminalreporter) -> None:
         for where in dict(FIRST):
             times = [seconds for one, seconds in FIRST if one == where]
             write(f"{where:12}{', '.join(f'{one:.2f}' for one in times)}; {OPENING} wanted")
+    if OWN:
+        terminalreporter.section("a network of one's own on the live page")
+        for line in OWN:
+            write(line)
