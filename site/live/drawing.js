@@ -95,7 +95,8 @@ function reader({ network, ten, palettes }, run) {
         const told = isDrawn() ? toldStrokes(ink.strokes) : null;
         return /** @type {Record<string, string>} */ (told === null ? {} : { ink: told });
       },
-      isWhole: () => !isDrawn() || toldStrokes(ink.strokes) !== null,
+      leftOut: () =>
+        !isDrawn() || toldStrokes(ink.strokes) !== null ? "" : "The drawing is too long for a link, and is not in it.",
       take({ ink: told }) {
         const strokes = strokesOf(told ?? "");
         if (strokes.length) {

@@ -6,7 +6,7 @@ const SCALE = 2; // pixels of the saved picture for each one of the screen
 
 /**
  * @param {HTMLElement} el That of the explorer, laid out.
- * @param {() => {link: string, whole: boolean, name: string}} address Leads to what it shows; or, if that can't be told,
+ * @param {() => {link: string, leftOut: string, name: string}} address Leads to what it shows; or, if that can't be told,
  *   to nearly that.
  */
 export function makeKeepsakes(el, address) {
@@ -19,8 +19,8 @@ export function makeKeepsakes(el, address) {
   el.append(row);
 
   link.addEventListener("click", async () => {
-    const { link: text, whole } = address();
-    const without = whole ? "" : " A link has no room for what was drawn or photographed: that is not in it.";
+    const { link: text, leftOut } = address();
+    const without = leftOut && ` ${leftOut}`;
     try {
       await navigator.clipboard.writeText(text);
       told.textContent = `The link is copied.${without}`;
@@ -65,7 +65,7 @@ function drawnWhole(el) {
   for (const part of whole.querySelectorAll("canvas, .bar, .scale, b, span, p")) {
     const style = getComputedStyle(part);
     const { left, top, width, height } = part.getBoundingClientRect();
-    if (style.visibility === "hidden" || !width || part.matches(".means")) continue;
+    if (style.visibility === "hidden" || !width || part.matches(".means, .private")) continue;
     if (part instanceof HTMLCanvasElement) context.drawImage(part, left, top, width, height);
     else if (part.matches(".bar, .scale")) fill(context, style, { left, top, width, height });
     else write(context, style, part, zoom);

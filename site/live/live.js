@@ -95,7 +95,7 @@ function keep(name, el, model) {
   makeKeepsakes(el, () => {
     const { ink, ...settings } = model.told();
     const link = new URL(addressOf(state()), LINKED).href;
-    return { link, whole: model.isWhole(), name: [name, ...Object.values(settings)].join("_") };
+    return { link, leftOut: model.leftOut(), name: [name, ...Object.values(settings)].join("_") };
   });
 }
 

@@ -8,7 +8,7 @@
  * @typedef {object} More What an address tells beside the settings, such as a drawing.
  * @property {() => Record<string, string>} tell
  * @property {(told: Record<string, string>) => void} take
- * @property {() => boolean} isWhole Whether `tell` tells all of it.
+ * @property {() => string} leftOut In a sentence, what `tell` can't tell of it; "" if that is nothing.
  *
  * @typedef {object} Explorer
  * @property {Record<string, Setting>} settings Those that an address always tells, by their names.
@@ -124,9 +124,9 @@ export class PageModel {
     return { ...Object.fromEntries([...told, ...changed]), ...this.#explorer.more?.tell() };
   }
 
-  /** Whether an address can tell all of that. */
-  isWhole() {
-    return this.#explorer.more?.isWhole() ?? true;
+  /** In a sentence, what an address can't tell of that. */
+  leftOut() {
+    return this.#explorer.more?.leftOut() ?? "";
   }
 
   /**

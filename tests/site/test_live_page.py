@@ -60,7 +60,8 @@ def test_without_a_script_there_are_a_sentence_and_still_pictures(chromium, live
     sentence = page.locator("header noscript p")
     assert sentence.is_visible() and "The explorers need JavaScript" in sentence.inner_text()
     pictures = page.locator("noscript img")
-    assert pictures.count() == len(NAMES)
+    # Of a photograph there is none: a sentence says so.
+    assert pictures.count() == len(NAMES) - 1 and page.locator("#photo noscript p").is_visible()
     for picture in pictures.all():
         picture.scroll_into_view_if_needed()
         assert picture.evaluate("e => e.naturalWidth") > 500 and picture.get_attribute("alt")

@@ -175,7 +175,7 @@ def test_a_link_says_that_the_photograph_is_not_in_it(page, server, images, tmp_
     page.context.grant_permissions(["clipboard-write", "clipboard-read"])
     show(box, saved(tmp_path / "one.png", photograph(images[0], 3)))
     box.get_by_role("button", name="copy the link").click()
-    box.get_by_text("A link has no room for what was drawn or photographed: that is not in it.").wait_for()
+    box.get_by_text("The link is copied. The photograph is not in it.").wait_for()
 
 
 def test_axe_finds_nothing(page, server, images, axe, tmp_path):
