@@ -191,20 +191,22 @@ function evenlyLit(picture) {
 }
 
 /**
- * The solution of linear equations whose matrix is symmetric and positive (Gauss).
+ * The solution of linear equations whose matrix is symmetric and not negative (Gauss): of several, one with zeros.
  *
  * @param {number[][]} rows Each with its right side as the last.
  */
 function solved(rows) {
   const left = rows.map((row) => row.slice());
+  const isGiven = (/** @type {number[]} */ row, /** @type {number} */ i) => row[i] > 1e-9;
   left.forEach((pivot, i) => {
+    if (!isGiven(pivot, i)) return;
     for (const row of left) {
       if (row === pivot) continue;
       const factor = row[i] / pivot[i];
       for (let j = i; j < row.length; j++) row[j] -= factor * pivot[j];
     }
   });
-  return left.map((row, i) => row[row.length - 1] / row[i]);
+  return left.map((row, i) => (isGiven(row, i) ? row[row.length - 1] / row[i] : 0));
 }
 
 /**

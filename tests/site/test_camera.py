@@ -85,10 +85,11 @@ def is_off(box):
     )
 
 
-def test_the_film_is_read(box):
+def test_the_film_is_read(box, server):
     """Each digit while it is held, nothing while there is none; and memory does not grow meanwhile."""
-    page = box.page
+    page, asked = box.page, []
     assert "none is stored, and none is sent" in box.locator(".private").inner_text()
+    page.on("request", lambda request: asked.append((request.method, request.url)))
     start(box)
     page.evaluate(WATCH)
     before = page.evaluate("history.length")
@@ -99,6 +100,8 @@ def test_the_film_is_read(box):
         seen += page.evaluate("() => window.seen.splice(0)")
         memory.append(memory_of(client))
     assert page.evaluate(LIGHT) == 1
+    # Files of the page are fetched, and nothing is sent.
+    assert asked and all(method == "GET" and url.startswith((server, "blob:")) for method, url in asked), asked
     # The address stays, though frame after frame is answered.
     assert page.evaluate("history.length") == before
 
