@@ -17,6 +17,7 @@ export function makeFilm(el, model, name) {
   track?.closest(".slider")?.after(button);
   const setting = model.settings[name];
   let timer = 0;
+  let isUntouched = true;
 
   const stop = () => {
     clearInterval(timer);
@@ -41,13 +42,18 @@ export function makeFilm(el, model, name) {
       return;
     }
     model.isPlaying = true;
-    if (setting.at >= setting.range.high) move(setting.range.low);
+    // From the beginning, unless a hand has chosen where it goes on.
+    if (isUntouched || setting.at >= setting.range.high) move(setting.range.low);
+    isUntouched = false;
     const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     timer = window.setInterval(next, calm ? SLOW : PACE);
     button.textContent = "pause";
     button.title = "Stop here";
   });
-  track?.addEventListener("input", stop);
+  track?.addEventListener("input", () => {
+    isUntouched = false;
+    stop();
+  });
   document.addEventListener("visibilitychange", stop);
   stop();
 }

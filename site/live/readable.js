@@ -10,7 +10,7 @@ import { written } from "./numbers.js";
 const MEANS = {
   ink: "Black is 0, white is 1.",
   activation: "Black is 0. The brighter, the larger.",
-  signed: "Grey is 0. Yellow is above, blue below.",
+  signed: "Grey is 0. Yellow is above, blue below. Beyond the ends it is as at them.",
   channel: "Grey is 0. In each colour, lighter is above, darker below.",
 };
 const HINT = "Point at a square for its value.";

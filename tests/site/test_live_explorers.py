@@ -139,6 +139,8 @@ def test_a_drawing_by_keys(live):
 def test_the_training_by_keys_and_as_a_film(live):
     box = explorer(live, "training")
     assert [readout(box, name) for name in ("step", "digit", "map")] == ["300 steps", "5", "2·11"]
+    box.locator(".film").click()  # from the beginning, as no hand has chosen another step
+    assert readout(box, "step") == "0 steps"
     press(box, "step", "Home")
     assert readout(box, "step") == "0 steps"
     assert "After 0 steps of training the network reads 10.1\u00a0%" in box.locator(".note").inner_text()

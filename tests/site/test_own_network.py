@@ -158,6 +158,8 @@ def test_the_address_holds_the_controls(page, server, trained, file):
     model = copy.deepcopy(trained[0])
     model.load_state_dict(trained[1]["step 10"])
     expect(page.locator(f"{PANEL} figure").nth(2)).to_contain_text(words_of(model, 1, "relu", 3, "peak"))
+    page.locator(PANEL).get_by_role("button", name="copy the link").click()
+    expect(page.locator(f"{PANEL} .keepsakes .told")).to_contain_text("Whoever opens it needs the same file.")
 
 
 def test_forty_broken_files_get_a_sentence_each_and_the_page_goes_on(page, server, tmp_path):
