@@ -1,4 +1,4 @@
-"""Peaks in their windows against the same in whole planes: equal to the last bit."""
+"""Peaks in their windows against the same in whole planes: equal, but for how a processor rounds."""
 
 from unittest import mock
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even k
     share=st.sampled_from([0.5, float("inf")]),
     chunk=st.sampled_from([2**13, net_module.CHUNK]),
 )
-def test_windows_equal_whole_planes_to_the_last_bit(drawn, rule, share, chunk):
+def test_windows_equal_whole_planes(drawn, rule, share, chunk):
     model, images = drawn
     net = DeconvNet(model, rule)
     trace = net.record(images)
@@ -40,7 +40,9 @@ def test_windows_equal_whole_planes_to_the_last_bit(drawn, rule, share, chunk):
         # What makes whole planes faster rounds otherwise.
         mock.patch.object(fast, "WAYS_BACK", ways_back.WAYS_BACK),
     ):
-        assert net.project(trace, "top", select="peak").equal(plain)
+        seen = net.project(trace, "top", select="peak")
+        # Some processors round a product of matrices otherwise in another shape, as a window's is: in the last bit.
+        torch.testing.assert_close(seen, plain, rtol=0, atol=1e-15 * float(plain.abs().max()))
         plan = windows.plan(trace, way, trace.value("top"), 1)
     # The others show little, and are not counted.
     read = [value for note in way for value in note.inputs if value is not None]
