@@ -4,13 +4,14 @@
  */
 
 import { make } from "../../helpers/explorers/page/make.js";
-import { LONGEST, pixelsOf } from "../../helpers/explorers/page/photo.js";
+import { pixelsOf } from "../../helpers/explorers/page/photo.js";
 import { allMaps } from "./all_maps.js";
 import { makeCamera } from "./camera.js";
 import { findInThread } from "./finder_thread.js";
 import { PageModel } from "./page_model.js";
 import { sight } from "./sight.js";
 
+const FRAME = 320; // pixels of a frame's longer side: more the finder does not look at
 const CALM = 700; // milliseconds that a sentence must hold before it is read aloud
 
 const PRIVATE = "The camera's pictures stay in this page: none is stored, and none is sent.";
@@ -96,7 +97,7 @@ export function photographs({ network, palettes }) {
     const { video, at } = newest;
     newest = null;
     const picture = canvases.reverse()[0];
-    const scale = Math.min(1, LONGEST / Math.max(video.videoWidth, video.videoHeight));
+    const scale = Math.min(1, FRAME / Math.max(video.videoWidth, video.videoHeight));
     const [width, height] = [video.videoWidth, video.videoHeight].map((side) => Math.max(1, Math.round(side * scale)));
     if (picture.width !== width || picture.height !== height) [picture.width, picture.height] = [width, height];
     const context = /** @type {CanvasRenderingContext2D} */ (picture.getContext("2d", { willReadFrequently: true }));

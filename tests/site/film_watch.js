@@ -4,8 +4,10 @@
   const context = canvas.getContext("2d");
   const box = document.querySelector("#photo");
   const level = (x) => {
-    const { data } = context.getImageData(x + 2, canvas.height - 6, 4, 4);
-    return data.filter((_, k) => k % 4 === 0).reduce((sum, value) => sum + value) / 16;
+    const scale = canvas.width / 640; // to the film's pixels
+    const { data } = context.getImageData(scale * (x + 2), canvas.height - scale * 6, scale * 4, scale * 4);
+    const greys = data.filter((_, k) => k % 4 === 0);
+    return greys.reduce((sum, value) => sum + value, 0) / greys.length;
   };
   window.seen = [];
   new MutationObserver(() => {

@@ -1,6 +1,6 @@
 /** The pixels of a file that holds a picture. */
 
-export const LONGEST = 640; // of its sides; what is larger only takes its time to send
+const LONGEST = 640; // of its sides; what is larger only takes its time to send
 
 /**
  * @param {Blob} file
