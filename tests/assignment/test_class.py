@@ -169,14 +169,15 @@ def test_every_grade_is_as_one_by_one_whatever_is_killed(one_by_one, server):
     run.wait()
     assert psutil.wait_procs(workers, timeout=60)[1] == []
     assert re.search(rf"{NAME}: .*{re.escape(next(iter(whole(course))))}", said(course)), log + said(course)
-    assert f"Not graded: {NOTHING}: " in said(course)
-    before = whole(course)
+    said_first, before = said(course), whole(course)
 
     with ExitStack() as ends:
         address, environment = a_cluster(course, ends)
         run = grading(course, "--scheduler", address, **environment)
         assert run.wait() == 1, said(course)
     seconds = time.monotonic() - began
+    # In a large class, its turn may come after the first was killed.
+    assert f"Not graded: {NOTHING}: " in said_first + said(course)
     for student, kind in students.items():
         with Gradebook(server.url) as gradebook:
             submission = gradebook.find_submission(NAME, student)
