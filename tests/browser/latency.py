@@ -76,21 +76,24 @@ def drag_through(box: Locator, name: str, picture: int) -> Drag:
     """
     title_of = titles(box, name, picture)
     box.evaluate(WATCH)
-    place, mouse = way(box, name), box.page.mouse
-    take(box, name)
     steps = len(title_of) - 1
-    sweeps = 1 if steps > MANY else 3
-    start = time.monotonic()
-    for k in range(1, 2 * sweeps * steps + 1):
-        share = 1 - abs(k / steps % 2 - 1)  # to the end and back, again and again
-        mouse.move(*place(share))
-        time.sleep(max(0.0, start + (k + 1) * PACE - time.monotonic()))
-    mouse.up()
+    sweep(box, name, steps, times=1 if steps > MANY else 3)
     wait_for(lambda: pictures(box)[picture].get_attribute("title") == title_of[readout(box, name)], "the end is lost")
     wait_for(lambda: box.page.evaluate(ALL_PAINTED), "a picture is not painted")
     watched = box.page.evaluate("() => window.watched")
     seconds, last = latencies(watched, name, picture, title_of)
     return Drag(len(title_of), seconds, last)
+
+
+def sweep(box: Locator, name: str, steps: int, times: int) -> None:
+    """Drag a slider from its beginning, a value at each `PACE`, to its end and back, so many times."""
+    place, mouse = way(box, name), box.page.mouse
+    take(box, name)
+    start = time.monotonic()
+    for k in range(1, 2 * times * steps + 1):
+        mouse.move(*place(1 - abs(k / steps % 2 - 1)))
+        time.sleep(max(0.0, start + (k + 1) * PACE - time.monotonic()))
+    mouse.up()
 
 
 def titles(box: Locator, name: str, picture: int) -> dict[str, str]:

@@ -1,14 +1,12 @@
 """From a slider's event to its pixels, and the first picture after opening: times are printed, not judged."""
 
-import time
-
 import numpy as np
 import pytest
 from live import explorer
 from timed import FIRST, LATENCIES
 
-from lab import press, readout, take, wait_for, way  # isort: skip
-from latency import ALL_PAINTED, PACE, WATCH, latencies  # isort: skip
+from lab import press, readout, wait_for  # isort: skip
+from latency import ALL_PAINTED, WATCH, latencies, sweep  # isort: skip
 
 # The explorer, the slider, and the picture whose tooltip names the value.
 SLIDERS = [
@@ -43,13 +41,7 @@ def test_a_slider_is_followed_to_its_last_value(name, slider, picture, live):
     assert len(set(titles.values())) == len(titles) > 1
     press(box, slider, "Home")
     box.evaluate(WATCH)
-    place, steps = way(box, slider), len(titles) - 1
-    take(box, slider)
-    start = time.monotonic()
-    for k in range(1, 2 * steps + 1):
-        live.mouse.move(*place(1 - abs(k / steps % 2 - 1)))
-        time.sleep(max(0.0, start + (k + 1) * PACE - time.monotonic()))
-    live.mouse.up()
+    sweep(box, slider, steps=len(titles) - 1, times=1)
     wait_for(lambda: live.evaluate(ALL_PAINTED), "a picture is not painted")
     seconds, last = latencies(live.evaluate("() => window.watched"), slider, picture, titles)
     LATENCIES.append((name, slider, seconds))
