@@ -229,7 +229,7 @@ export async function exploreNetwork(network, palettes) {
     draw,
     palettes,
     start,
-    more: { tell: () => ({}), take: () => {}, leftOut: () => "Whoever opens it needs the same file." },
+    more: { leftOut: () => "Whoever opens it needs the same file." },
   });
   return model;
 }

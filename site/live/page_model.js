@@ -6,9 +6,9 @@
  * @typedef {import("./shown.js").ShownPart} ShownPart
  *
  * @typedef {object} More What an address tells beside the settings, such as a drawing.
- * @property {() => Record<string, string>} tell
- * @property {(told: Record<string, string>) => void} take
- * @property {() => string} leftOut In a sentence, what `tell` can't tell of it; "" if that is nothing.
+ * @property {() => Record<string, string>} [tell]
+ * @property {(told: Record<string, string>) => void} [take]
+ * @property {() => string} leftOut In a sentence, what an address can't tell of it; "" if that is nothing.
  *
  * @typedef {object} Explorer
  * @property {Record<string, Setting>} settings Those that an address always tells, by their names.
@@ -121,7 +121,7 @@ export class PageModel {
     const told = Object.entries(this.#explorer.settings).map(([name, setting]) => [name, setting.told]);
     const other = this.#further.map(([name]) => [name, this.settings[name].told]);
     const changed = other.filter(([, now], k) => now !== this.#further[k][1]);
-    return { ...Object.fromEntries([...told, ...changed]), ...this.#explorer.more?.tell() };
+    return { ...Object.fromEntries([...told, ...changed]), ...this.#explorer.more?.tell?.() };
   }
 
   /** In a sentence, what an address can't tell of that. */
@@ -142,7 +142,7 @@ export class PageModel {
       this.#explorer.draw();
       setting.take(all[name]);
     }
-    this.#explorer.more?.take(told);
+    this.#explorer.more?.take?.(told);
     this.answer();
   }
 

@@ -32,7 +32,7 @@ export function photographs({ network, palettes }) {
     draw: () => maps.show(network, image, { none: "no digit", text: "the digit found, brought to MNIST's size and place" }),
     palettes,
     start: { map: "2-11" },
-    more: { tell: () => ({}), take: () => {}, leftOut: () => (image ? "The photograph is not in it." : "") },
+    more: { leftOut: () => (image ? "The photograph is not in it." : "") },
   });
 
   /** @param {ImageData} pixels What is in them; or why that can't be told. */
