@@ -246,6 +246,20 @@ def press(box: Locator, name: str, key: str, times: int = 1) -> None:
         box.page.keyboard.press(key)
 
 
+SEVEN = [[(70, 60), (210, 60)], [(210, 60), (120, 230)], [(100, 150), (190, 150)]]  # with a bar, on 280×280
+
+
+def stroke(box: Locator, points: list[tuple[float, float]], steps: int = 12) -> None:
+    """Draw through `points` with the mouse, in the paper's 280×280."""
+    place = box.locator(".paper canvas").bounding_box()
+    scale, mouse = place["width"] / 280, box.page.mouse
+    for k, (x, y) in enumerate(points):
+        mouse.move(place["x"] + x * scale, place["y"] + y * scale, steps=1 if k == 0 else steps)
+        if k == 0:
+            mouse.down()
+    mouse.up()
+
+
 def pictures(box: Locator) -> list[Locator]:
     """The large pictures."""
     return box.locator(".picture canvas").all()

@@ -5,13 +5,24 @@ import math
 import numpy as np
 import pytest
 import torch
-from lab import execute, explorer, pictures, pixels, press, readout, run_cell, sheets, values, wait_for
+from lab import (
+    SEVEN,
+    execute,
+    explorer,
+    pictures,
+    pixels,
+    press,
+    readout,
+    run_cell,
+    sheets,
+    stroke,
+    values,
+    wait_for,
+)
 from photographs import photograph
 from PIL import ExifTags, Image, ImageDraw
 from test_explorers import IMAGES, MODEL, NET, NOTEBOOKS, limit, see, signed
 from torchvision.transforms.functional import to_pil_image
-
-SEVEN = [[(70, 60), (210, 60)], [(210, 60), (120, 230)], [(100, 150), (190, 150)]]  # with a bar, on 280×280
 
 
 @pytest.fixture
@@ -25,18 +36,6 @@ def drawing(opened):
 
 def paper(box):
     return box.locator(".paper canvas")
-
-
-def stroke(box, points, steps=12):
-    """Draw through `points` with the mouse, in the paper's 280×280."""
-    place = paper(box).bounding_box()
-    scale = place["width"] / 280
-    mouse = box.page.mouse
-    for k, (x, y) in enumerate(points):
-        mouse.move(place["x"] + x * scale, place["y"] + y * scale, steps=1 if k == 0 else steps)
-        if k == 0:
-            mouse.down()
-    mouse.up()
 
 
 def with_a_brush(strokes):

@@ -7,8 +7,8 @@ import urllib.error
 import urllib.request
 
 import pytest
-from lab import PATIENCE, drag, free_port, new_page, press, rest, wait_for
-from test_drawing import SEVEN, see_what_follows, stroke
+from lab import PATIENCE, SEVEN, drag, free_port, new_page, press, rest, stroke, wait_for
+from test_drawing import see_what_follows
 from test_explorers import see_feature_maps
 
 APP = """

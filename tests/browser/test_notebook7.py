@@ -1,8 +1,8 @@
 """In Notebook 7, too, the explorers draw what the hand asks for, and keep their keys."""
 
 import pytest
-from lab import explorer, new_page, open_notebook, press, readout, run_all, wait_for
-from test_drawing import SEVEN, see_what_follows, stroke
+from lab import SEVEN, explorer, new_page, open_notebook, press, readout, run_all, stroke, wait_for
+from test_drawing import see_what_follows
 from test_explorers import NOTEBOOKS, see_feature_maps
 
 

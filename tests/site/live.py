@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "browser"))
 
-from lab import rest  # noqa: E402
+from lab import SEVEN, rest, stroke  # noqa: E402
 
 NAMES = ["drawing", "photo", "training", "feature-maps", "steps", "switches"]
 
@@ -46,20 +46,6 @@ def state(page: Page) -> str:
     """What stands in the address, as soon as that has come to rest."""
     page.wait_for_timeout(450)
     return page.evaluate("decodeURIComponent(location.hash)")
-
-
-def stroke(box: Locator, points: list[tuple[float, float]], steps: int = 8) -> None:
-    """Draw through `points` of the paper's 280×280 with the mouse."""
-    place = box.locator(".paper canvas").bounding_box()
-    scale, mouse = place["width"] / 280, box.page.mouse
-    for k, (x, y) in enumerate(points):
-        mouse.move(place["x"] + x * scale, place["y"] + y * scale, steps=1 if k == 0 else steps)
-        if k == 0:
-            mouse.down()
-    mouse.up()
-
-
-SEVEN = [[(70, 60), (210, 60)], [(210, 60), (120, 230)], [(100, 150), (190, 150)]]  # with a bar, on 280×280
 
 
 def draw_seven(box: Locator) -> None:
