@@ -58,7 +58,7 @@ def test_feature_maps_are_those_of_captum(digit, example, layer, k, show, peak, 
     np.testing.assert_allclose(colours(seen, 28), signed(maps[k], end), atol=3)
     assert seen.end == pytest.approx(end)
     assert feature_map.panels[0].pixels.equal(model.features[: 3 * layer](images[i : i + 1])[0, k].detach())
-    assert image.panels[0].label == f"a {digit}, read as {digit}"
+    assert image.panels[0].label == f"digit {digit}, read as {digit}"
 
 
 def test_the_last_example_and_the_last_map_follow_what_there_is(model, images):

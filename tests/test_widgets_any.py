@@ -108,7 +108,7 @@ def test_a_lenet5_that_takes_normalised_digits_is_shown_digits(model, images, di
 
 def test_what_is_read_is_named_and_a_misreading_too(cnn, squeezenet, digits, photos):
     read = int(cnn(digits[:1]).argmax())
-    for label, words in ((read, "image 0, {0}, read as {0}"), (read - 1, "image 0, {1}, read as {0}: misread")):
+    for label, words in ((read, "image 0, {0}, read as {0}"), (read - 1, "image 0, {1}, misread as {0}")):
         explorer = explore_feature_maps(cnn, digits[:1], torch.tensor([label % 10]), **NORMALISED)
         assert large(explorer)[0].panels[0].label == words.format(read, label % 10)
     explorer = explore_feature_maps(squeezenet, photos - MEAN, names=CATEGORIES, mean=MEAN).at(image=1)
@@ -279,7 +279,8 @@ def test_ten_lines_of_the_page_lead_to_an_explorer(tmp_path, monkeypatch, digits
     names = {}
     exec("\n".join(lines), names)
     explorer = eval(call, names)
-    assert large(explorer.at(image=4))[0].panels[0].label.startswith("image 4, four, read as ")
+    # The network is not trained, so whatever it reads is luck.
+    assert re.match("image 4, four, (mis)?read as ", large(explorer.at(image=4))[0].panels[0].label)
 
 
 def test_in_colour_each_channel_has_its_levels():

@@ -79,7 +79,7 @@ def test_what_is_read_follows_the_classifier(model, images):
     explorer = explore_feature_maps(model, images, LABELS).at(digit=7, layer=2, map=3)
     model.classifier.linear3.bias.data[4] += 100
     explorer.at(map=4)
-    assert "read as 4: misread" in explorer._pictures[0].panels[0].label
+    assert "misread as 4" in explorer._pictures[0].panels[0].label
 
 
 def test_a_hook_that_changes_its_mind_is_followed(model, images):

@@ -110,7 +110,7 @@ def explore_feature_maps(
         label, text = subject.title(i), ""
         if probabilities is not None:
             read = int(probabilities.argmax())
-            label += f", read as {subject.classes[read]}{': misread' if subject.is_misread(i, read) else ''}"
+            label += f", {'misread' if subject.is_misread(i, read) else 'read'} as {subject.classes[read]}"
             text = f"with a probability of {probabilities[read]:.0%}"
         few = probabilities if len(subject.classes) <= _FEW else None
         image.show(label, [subject.panel(subject.images[i])], 1, text, few)

@@ -129,7 +129,7 @@ class Subject:
             return f"image {i}"
         label = int(self._named[i])
         if self.is_lenet5:
-            return f"a {label}"
+            return f"digit {label}"
         return f"image {i}, {self.classes[label] if self.classes else label}"
 
     def is_misread(self, i: int, read: int) -> bool:

@@ -206,7 +206,7 @@ export async function exploreNetwork(network, palettes) {
     const label = network.labels?.[number];
     const title = label === undefined ? `image ${number}` : `image ${number}, ${network.classes[label] ?? label}`;
     if (read === null) return title;
-    return `${title}, read as ${network.classes[read]}${label === undefined || label === read ? "" : ": misread"}`;
+    return `${title}, ${label === undefined || label === read ? "read" : "misread"} as ${network.classes[read]}`;
   }
 
   layer.at = network.layers.indexOf(begins);

@@ -71,9 +71,9 @@ export function exploreFeatureMaps({ network, images, labels, palettes }) {
     const shares = order.value === "class" ? sharesOf(trace, layer.value, class_.value ?? read) : null;
     small = ordered(pooled, order.value, shares);
 
-    const misread = labels[number] === read ? "" : ": misread";
+    const title = `digit ${labels[number]}, ${labels[number] === read ? "read" : "misread"} as ${read}`;
     const sure = `with a probability of ${percent(trace.probabilities[read])}`;
-    image.show(`a ${labels[number]}, read as ${read}${misread}`, [panelOf(trace.image, 0, "ink")], 1, sure);
+    image.show(title, [panelOf(trace.image, 0, "ink")], 1, sure);
     const { pictures, end } = picturesOf(trace, layer.value, show.value === "peak");
     if (see.value === "nine strongest") {
       const found = excited(images)[layer.value - 1][k];

@@ -44,7 +44,7 @@ export function exploreSteps({ network, ten, palettes }) {
     const { name, panels, where } = stops[at];
     const last = stops[stops.length - 1];
 
-    image.show(`a ${digit.label}`, [panelOf(trace.image, 0, "ink")], 1, `its map ${k} of layer ${layer} goes down`);
+    image.show(`digit ${digit.label}`, [panelOf(trace.image, 0, "ink")], 1, `its map ${k} of layer ${layer} goes down`);
     here.show(`${at} ${name}`, panels, end, where);
     pixels.show("at the end: pixels", last.panels, end, `${rule.value}, ${switches.value} switches, ${last.where}`);
     stages.show(stops.map((one) => one.name), places, end, at, "stage");

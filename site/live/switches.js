@@ -38,7 +38,7 @@ export function exploreSwitches({ network, ten, palettes }) {
     const { height, width } = after.layers[0].pooled;
     const total = (/** @type {(boolean | number)[]} */ flags) => flags.filter(Boolean).length;
 
-    shifted.show(`a ${digit.label}`, [panelOf(after.image, 0, "ink")], 1, way(right.at, down.at));
+    shifted.show(`digit ${digit.label}`, [panelOf(after.image, 0, "ink")], 1, way(right.at, down.at));
     const winners = "a dot in each window that holds more than a tenth of the maximum";
     whole.show(`map ${k}, with its winners`, [{ ...full, dots }], end, winners);
     const alike = { height, width, kind: /** @type {const} */ ("activation") };

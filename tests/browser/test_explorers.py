@@ -255,7 +255,7 @@ def see_feature_maps(box, digit, example, layer, k, select="map"):
 
     see(box, expected)
     read = int(MODEL(IMAGES[i : i + 1]).argmax())
-    told = f"a {digit}, read as {read}" + ("" if read == digit else ": misread")
+    told = f"digit {digit}, {'read' if read == digit else 'misread'} as {read}"
     assert box.get_by_text(told, exact=True).count() == 1
 
 
@@ -308,7 +308,7 @@ def test_a_misread_digit_is_called_so(feature_maps):
     misread = [n for n, i in enumerate((LABELS[:300] == 4).nonzero()[:, 0].tolist()) if i == 247]
     press(feature_maps, "example", "ArrowRight", misread[0])
     see_feature_maps(feature_maps, 4, misread[0], 2, 3)
-    assert feature_maps.get_by_text("a 4, read as 6: misread").is_visible()
+    assert feature_maps.get_by_text("digit 4, misread as 6").is_visible()
 
 
 def test_thumbnails_by_mouse_and_by_keys(feature_maps):

@@ -39,7 +39,7 @@ def test_firefox_shows_the_pages(firefox, address):
     assert notebook["heading"].startswith("3 · Implement the deconvnet")
     assert search["found"] > 0
     # The map that a key has chosen, of the digit that the link asks for.
-    assert {"a 0. its map 12 of layer 2 goes down"} < set(live["shown"])
+    assert {"digit 0. its map 12 of layer 2 goes down"} < set(live["shown"])
     for shown in said["seen"]:
         assert shown["broken"] == []
         assert shown["width"] <= 0

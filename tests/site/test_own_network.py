@@ -124,7 +124,7 @@ def test_each_control_leads_where_it_says(page, server, trained, file):
     expect(seen).to_contain_text(words_of(first, 2, "fc", 1, "peak"))
     probabilities = first(IMAGES[2:]).detach().exp()[0]
     read = int(probabilities.argmax())
-    title = f"image 2, digit 6, read as digit {read}{'' if read == 6 else ': misread'}"
+    title = f"image 2, digit 6, {'read' if read == 6 else 'misread'} as digit {read}"
     expect(page.locator(f"{PANEL} figure").first).to_contain_text(title)
     bars = page.locator(f"{PANEL} .bars .grid > :nth-child(3n)").all_inner_texts()
     assert [int(bar[:-1]) for bar in bars] == [round(100 * float(one)) for one in probabilities]
