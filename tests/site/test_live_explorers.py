@@ -3,6 +3,8 @@
 The colours on the screen are compared with what DeconvNet gives, as in tests/browser/test_explorers.py.
 """
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -249,6 +251,18 @@ def test_a_drawing_by_finger(phone):
     touch("touchEnd")
     box.get_by_text("read as 1", exact=True).wait_for()
     assert phone.evaluate("scrollY") == top, "the page has moved under the finger"
+
+
+def test_who_draws_on_a_phone_sees_what_is_read_and_all_maps_below_the_pen(phone):
+    box = explorer(phone, "drawing")
+    paper = box.locator(".paper").bounding_box()
+    read = box.get_by_text(re.compile("^read as")).bounding_box()
+    *_, maps = [sheet.bounding_box() for sheet in box.locator(".thumbnails").all()]
+    assert paper["y"] + paper["height"] <= read["y"] < maps["y"]
+    assert maps["y"] + maps["height"] - paper["y"] <= 844
+    # The image is small there; it still tells its values.
+    box.locator(".picture canvas").first.tap(position={"x": 2, "y": 2})
+    assert box.locator(".value").first.inner_text() == "row 0, column 0: 0.00"
 
 
 def test_the_picture_is_saved(live):
