@@ -6,7 +6,7 @@
 import { make } from "./make.js";
 
 // Characters that a readout has room for; else the slider gets a line of its own.
-const LONG = 12;
+const LONG = 11;
 
 /**
  * Where a control can stand: at the whole numbers from `low` to `high`, or at the numbers of its `labels`.
