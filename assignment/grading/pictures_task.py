@@ -17,6 +17,8 @@ def choose(student: Student) -> Marks:
     fault = None
     for digit in student.digits:
         labels, predictions = student.integers(0, 10, 60), student.integers(0, 10, 60)
+        # Each digit is there and read correctly: whoever looks for another one finds it.
+        labels[50:] = predictions[50:] = torch.arange(10)
         labels[[3, 20, 40]], predictions[[20, 40]] = digit, digit
         predictions[3] = (digit + 1) % 10  # so the first one is misread
         try:

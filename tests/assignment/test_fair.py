@@ -7,7 +7,7 @@ import pytest
 import torch
 from grading.given_network import given_network
 from grading.judge import PARTS as JUDGED
-from submissions import DIGITS, PARTS, mistaken, solution
+from submissions import DIGITS, HARD_TO_SEE, MISTAKES, PARTS, mistaken, solution
 from test_judge import names_of_the_right, student_with
 
 from helpers.data import load_mnist
@@ -200,6 +200,37 @@ UNWRITTEN = "def build_cnn(maps1=6, maps2=16):\n    raise NotImplementedError()"
 def test_looking_inside_counts_without_a_network_of_ones_own(layers, right, tmp_path):
     exec(LOOKING % (layers, layers) + UNWRITTEN, right)
     assert judged("look_inside", right, tmp_path) == (10, [])
+
+
+# The part that is wrong, what stands in the place of what, and what 1b earns of 10.
+INSIDE = {
+    "leaky": ("build_cnn", ("conv(x).relu()", "F.leaky_relu(conv(x))"), 6),
+    "no padding": ("build_cnn", ('padding="same"', "padding=0"), 6),
+    "no biases in the second layer": ("build_cnn", ("(first, second, 5)", "(first, second, 5, bias=False)"), 6),
+    "other images": ("look_inside", ("model.stages(images)", "model.stages((images - 0.1307) / 0.3081)"), 6),
+}
+
+
+@pytest.mark.skipif("look_inside" not in PARTS, reason="these settings leave out look_inside")
+@pytest.mark.parametrize("name", INSIDE)
+def test_a_mistake_in_a_layer_costs_what_is_seen_in_that_layer_whatever_is_asked(name, right, tmp_path):
+    part, change, earned = INSIDE[name]
+    exec(changed(part, change), right)
+    assert {judged("look_inside", right, tmp_path, seed)[0] for seed in range(20)} == {earned}
+
+
+# For `grids` nothing is drawn that could make a difference, and training takes its time.
+ASKED = [
+    name for name in (*MISTAKES, *HARD_TO_SEE) if mistaken(solution("transposed"), name)[0] not in ("grids", "train")
+]
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_mistake_costs_the_same_and_is_called_the_same_whatever_is_asked(name, right, tmp_path):
+    part, source = mistaken(solution("transposed"), name)
+    exec(source[part], right)
+    times = 4 if part == "project" else 20
+    assert len({str(judged(part, right, tmp_path, seed)) for seed in range(times)}) == 1
 
 
 ONE_EPOCH = """
