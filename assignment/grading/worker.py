@@ -1,5 +1,6 @@
 """What a worker does with a submission: it grades it, makes the page of feedback, and writes last that all is done."""
 
+import ctypes
 import glob
 import logging
 import os
@@ -115,6 +116,7 @@ def grade(run: Run, student: str, cell_time: int) -> Done:
                 raise Stopped(f"The gradebook can't be used ({error})") from error
             except Exception as error:
                 errors.append(f"no feedback: {type(error).__name__}: {error}")
+    _give_memory_back()
     seconds = monotonic() - began
     lines = tuple(f"{one_line(student)}: {line}" for line in errors)
     times = times_of(converter.place(student)) if state == "graded" else None
@@ -140,6 +142,13 @@ def application(run: Run) -> NbGrader:
     if OnlyTakenIn not in TakingIn(coursedir=app.coursedir, parent=app).sanitize_preprocessors:
         raise Refusal(f"{run.course} has no nbgrader_config.py of this course, so nothing would be judged")
     return app
+
+
+def _give_memory_back() -> None:
+    """To the system, where the C library would keep it: a worker grows by a few MB with each submission otherwise."""
+    # Of glibc alone; not of macOS, nor of musl.
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
 
 class _OneOfMany(TakingIn):

@@ -114,6 +114,11 @@ def whole(course):
     }
 
 
+def largest(process) -> int:
+    """MB of the largest of the workers, which are its children."""
+    return max(child.memory_info().rss for child in process.children()) // 10**6
+
+
 def in_a_kernel(process) -> psutil.Process | None:
     """A worker, while it runs a submission."""
     for child in process.children(recursive=True):
@@ -162,8 +167,10 @@ def test_every_grade_is_as_one_by_one_whatever_is_killed(one_by_one, server):
     until(run, lambda: len(whole(course)) >= COUNT // 6)
     until(run, lambda: in_a_kernel(process)).kill()
     until(run, lambda: len(whole(course)) >= COUNT // 4)
+    at_first = largest(process)
     server.restart()
     until(run, lambda: len(whole(course)) >= COUNT // 2)
+    print(f"the largest worker: {at_first} MB with a quarter graded, {largest(process)} with half (target: no more)")
     workers = process.children(recursive=True)
     run.kill()
     run.wait()
