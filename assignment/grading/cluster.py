@@ -57,6 +57,8 @@ def workers_here(count: int) -> Iterator[Client]:
             protocol="tls://",
             security=Security.temporary(),
             dashboard_address=None,
+            # At a free port: another command may have the usual one.
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             # It is the submissions that take memory, and they have limits of their own.
             memory_limit=0,
             silence_logs=logging.CRITICAL,

@@ -6,7 +6,7 @@ import ssl
 import stat
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import dask
@@ -75,6 +75,14 @@ def test_no_stranger_is_answered(monkeypatch):
         address = client.scheduler.address
         with pytest.raises((OSError, TimeoutError)):
             Client(address, security=Security.temporary(), timeout=2)
+
+
+def test_two_commands_may_run_on_one_machine():
+    with ExitStack() as opened:
+        with suppress(OSError):  # another test has Dask's usual port
+            opened.enter_context(socket.create_server(("127.0.0.1", 8787)))
+        with workers_here(1) as client:
+            assert client.submit(sum, [1, 2]).result() == 3
 
 
 def test_a_cluster_of_others_must_encrypt(tmp_path, monkeypatch):
