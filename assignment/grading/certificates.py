@@ -28,7 +28,9 @@ def make(folder: Path) -> Path:
     comm = {"default-scheme": "tls", "require-encryption": True, "tls": tls}
     # Nobody looks at them, and they would be open to whoever reaches the ports.
     no_pages: dict[str, dict] = {"http": {"routes": []}}
-    dask = {"distributed": {"comm": comm, "scheduler": no_pages, "worker": no_pages}}
+    # As in `cluster`: else a worker grows with each submission.
+    no_profile = {"profile": {"enabled": False}}
+    dask = {"distributed": {"comm": comm, "scheduler": no_pages, "worker": no_pages | no_profile}}
     settings = folder / "dask.yaml"
     for path, content in (
         (certificate, security.tls_ca_file),

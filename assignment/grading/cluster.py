@@ -44,6 +44,8 @@ def workers_here(count: int) -> Iterator[Client]:
         # Nobody looks at it, and it would be open to all who have an account on this machine.
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],
+        # Else a worker keeps what it was doing each second of the last hour, some 2 MB for each submission.
+        "distributed.worker.profile.enabled": False,
         # What the environment says goes before.
         **{f"distributed.nanny.pre-spawn-environ.{name}": threads for name in _OF_NUMBERS},
     }

@@ -55,6 +55,7 @@ def test_no_stranger_is_answered(monkeypatch):
         # It is our business how often is tried what ends its worker, and how much memory a submission may take.
         assert client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.allowed_failures) == 0
         assert [worker["memory_limit"] for worker in client.scheduler_info()["workers"].values()] == [0, 0]
+        assert client.submit(dask.config.get, "distributed.worker.profile.enabled").result() is False
         assert client.submit(os.environ.get, "MKL_NUM_THREADS").result() == "3"
         assert client.submit(os.environ.get, "OPENBLAS_NUM_THREADS").result() == "5"
         us = psutil.Process()
@@ -94,6 +95,7 @@ def test_a_cluster_of_others_must_encrypt(tmp_path, monkeypatch):
     found = dask.config.collect([str(settings)], env={"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "0.5s"})
     assert found["distributed"]["comm"]["require-encryption"] is True
     assert all(found["distributed"][who]["http"]["routes"] == [] for who in ("scheduler", "worker"))
+    assert found["distributed"]["worker"]["profile"]["enabled"] is False
     for role in found["distributed"]["comm"]["tls"].keys() - {"ca-file"}:
         assert found["distributed"]["comm"]["tls"][role] == {
             "cert": str(tmp_path / "key" / "certificate.pem"),
