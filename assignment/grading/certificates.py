@@ -10,7 +10,17 @@ import os
 import sys
 from pathlib import Path
 
+import dask
 from distributed.security import Security
+
+# Of every cluster that grades.
+SETTINGS: dict[str, object] = {
+    # Nobody looks at these pages, and they would be open to whoever reaches the ports.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    # Else a worker keeps what it was doing each second of the last hour, some 2 MB for each submission.
+    "distributed.worker.profile.enabled": False,
+}
 
 
 def make(folder: Path) -> Path:
@@ -26,17 +36,14 @@ def make(folder: Path) -> Path:
     role = {"cert": str(certificate), "key": str(key)}
     tls = {"ca-file": str(certificate), "scheduler": role, "worker": role, "client": role}
     comm = {"default-scheme": "tls", "require-encryption": True, "tls": tls}
-    # Nobody looks at them, and they would be open to whoever reaches the ports.
-    no_pages: dict[str, dict] = {"http": {"routes": []}}
-    # As in `cluster`: else a worker grows with each submission.
-    no_profile = {"profile": {"enabled": False}}
-    dask = {"distributed": {"comm": comm, "scheduler": no_pages, "worker": no_pages | no_profile}}
+    found: dict[str, dict] = {}
+    dask.config.set(SETTINGS | {"distributed.comm": comm}, config=found)
     settings = folder / "dask.yaml"
     for path, content in (
         (certificate, security.tls_ca_file),
         (key, security.tls_client_key),
         # JSON is YAML.
-        (settings, json.dumps(dask, indent=1) + "\n"),
+        (settings, json.dumps(found, indent=1) + "\n"),
     ):
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(content)

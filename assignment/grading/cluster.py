@@ -14,6 +14,7 @@ from distributed import Client, LocalCluster
 from distributed.security import Security
 from distributed.system import MEMORY_LIMIT
 
+from grading.certificates import SETTINGS
 from grading.judge import Judge
 
 # A worker itself, with what it has loaded: 707 to 749 MB after three submissions.
@@ -41,11 +42,7 @@ def workers_here(count: int) -> Iterator[Client]:
     """
     threads = str(max(1, CPU_COUNT // count))
     settings = {
-        # Nobody looks at it, and it would be open to all who have an account on this machine.
-        "distributed.scheduler.http.routes": [],
-        "distributed.worker.http.routes": [],
-        # Else a worker keeps what it was doing each second of the last hour, some 2 MB for each submission.
-        "distributed.worker.profile.enabled": False,
+        **SETTINGS,
         # What the environment says goes before.
         **{f"distributed.nanny.pre-spawn-environ.{name}": threads for name in _OF_NUMBERS},
     }
